@@ -1,0 +1,29 @@
+# What every target is compiled with.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release or RelWithDebInfo" FORCE)
+endif()
+
+find_program(BHVM_CCACHE ccache)
+if(BHVM_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${BHVM_CCACHE}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${BHVM_CCACHE}")
+endif()
+
+add_library(bhvm_options INTERFACE)
+target_compile_options(bhvm_options INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers
+  -fno-strict-aliasing          # guest memory is bytes; the interpreter reads it at every width
+  -ffp-contract=off -fno-fast-math
+  $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>
+  $<$<BOOL:${BHVM_WERROR}>:-Werror>
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>)
+target_include_directories(bhvm_options INTERFACE "${PROJECT_SOURCE_DIR}")
+if(BHVM_TAIL_CALLS)
+  target_compile_definitions(bhvm_options INTERFACE BHVM_TAIL_CALLS=1)
+endif()

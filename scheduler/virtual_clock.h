@@ -1,0 +1,46 @@
+// The virtual clock: time is counted, not measured.
+//
+//   now = retired instructions x (numerator / denominator) + idle time skipped
+//
+// Everything that tells time in the machine (TSC, LAPIC timer, HPET, PM timer, RTC) reads this clock. The product is
+// taken in 128 bits, so the clock is exact over the life of any run.
+#pragma once
+
+#include "base/types.h"
+
+namespace bhvm {
+
+struct VirtualClockState {
+  u64 instructions = 0;      // retired since power-on
+  u64 idle_ns = 0;           // skipped while the CPU was halted
+  u64 rate_numerator = 1;    // nanoseconds ...
+  u64 rate_denominator = 1;  // ... per this many instructions
+};
+
+class VirtualClock {
+ public:
+  VirtualClock() = default;
+  /// One instruction takes numerator/denominator nanoseconds; both are at least 1.
+  VirtualClock(u64 numerator, u64 denominator);
+
+  u64 instructions() const { return state_.instructions; }
+  u64 idle_ns() const { return state_.idle_ns; }
+  u64 now_ns() const { return time_at(state_.instructions); }
+  /// The time when `instructions` will have retired, if there is no more idling before.
+  u64 time_at(u64 instructions) const;
+  /// How many more instructions may retire before `time_ns` is reached: the smallest n with time_at(instructions + n)
+  /// >= time_ns; 0 when that time is already there.
+  u64 instructions_until(u64 time_ns) const;
+
+  void set_instructions(u64 instructions) { state_.instructions = instructions; }
+  /// Skips idle time so that now_ns() >= time_ns; never goes back.
+  void idle_until(u64 time_ns);
+
+  const VirtualClockState& state() const { return state_; }
+  void set_state(const VirtualClockState& state) { state_ = state; }
+
+ private:
+  VirtualClockState state_;
+};
+
+}  // namespace bhvm

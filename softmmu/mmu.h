@@ -1,0 +1,110 @@
+// The MMU: linear to physical, by SDM volume 3, chapter 4.
+//
+// translate() is the one entry: it looks in the TLB, walks the page tables on a miss (setting A and D bits only when
+// the access is allowed), enters what it found and reports a #PF otherwise. It knows all paging modes of the machine:
+// none, 32-bit (with PSE), PAE and 4-level. Linear addresses given to it are already checked for canonical form and
+// truncated to 32 bits where the mode asks for it.
+//
+// Page tables outside RAM read as zero (not present).
+#pragma once
+
+#include <memory>
+
+#include "base/types.h"
+#include "softmmu/guest_memory.h"
+#include "softmmu/tlb.h"
+
+namespace bhvm {
+
+/// The control-register bits that paging depends on. Set by the CPU whenever one of them changes.
+struct PagingControls {
+  u64 cr3 = 0;
+  std::array<u64, 4> pdpte{};  // the four PDPTE registers, loaded with CR3 under PAE paging (SDM 3, 4.4.1)
+  bool pg = false;             // CR0.PG
+  bool pae = false;            // CR4.PAE
+  bool lma = false;            // IA32_EFER.LMA: 4-level paging
+  bool pse = false;            // CR4.PSE
+  bool pge = false;            // CR4.PGE
+  bool wp = false;             // CR0.WP
+  bool smep = false;
+  bool smap = false;
+  bool nxe = false;  // IA32_EFER.NXE
+};
+
+enum class Access : u8 { kRead, kWrite, kFetch };
+
+/// Page-fault error code bits (SDM 3, 4.7).
+namespace pf_error {
+inline constexpr u32 kPresent = 1 << 0;
+inline constexpr u32 kWrite = 1 << 1;
+inline constexpr u32 kUser = 1 << 2;
+inline constexpr u32 kReserved = 1 << 3;
+inline constexpr u32 kFetch = 1 << 4;
+}  // namespace pf_error
+
+struct Translation {
+  bool ok = false;
+  u32 error_code = 0;    // of the #PF when not ok
+  PhysicalAddress page;  // when ok: the physical page
+  u64 flags = 0;         // when ok: tlb_flag bits
+};
+
+class Mmu final : public MemoryObserver {
+ public:
+  explicit Mmu(GuestMemory& memory);
+  ~Mmu();
+  Mmu(const Mmu&) = delete;
+  Mmu& operator=(const Mmu&) = delete;
+
+  GuestMemory& memory() { return *memory_; }
+
+  /// Changes the controls. Does not flush: the CPU flushes where the SDM says so.
+  void set_controls(const PagingControls& controls);
+  const PagingControls& controls() const { return controls_; }
+
+  /// Translates a data access to the page of `linear`. kChecked counts as kUser when `user`, else like kSupervisor or
+  /// kSupervisorOverUser by `over_user`.
+  Translation translate_data(LinearAddress linear, Access access, bool user, bool over_user);
+  /// Translates an instruction fetch.
+  Translation translate_fetch(LinearAddress linear, bool user);
+
+  /// After translate_data() allowed the access: enters a fast entry for that mode if the page is plain RAM (no code for
+  /// stores) and returns the host address of the linear page's first byte, or nullptr when it must go the slow way.
+  const u8* fill_read(LinearAddress linear, DataMode mode, PhysicalAddress page);
+  u8* fill_write(LinearAddress linear, DataMode mode, PhysicalAddress page);
+
+  /// Is a fetch from `linear` at this privilege a TLB hit, and where? The page address, or ~0 on a miss. Inline: every
+  /// jump to another page asks.
+  u64 fetch_hit(u64 linear, bool user) const {
+    const TlbEntry& entry = state_->fetch[fetch_tlb_index(linear)];
+    return entry.tag == ((linear & kPageMask) | (user ? 1 : 0)) && entry.frame != 0 ? entry.frame & kPageMask : ~u64{0};
+  }
+
+  void flush_all();                       // CR0.PG, CR4 changes; INVPCID all
+  void flush_non_global();                // MOV to CR3
+  void flush_page(LinearAddress linear);  // INVLPG: also all pieces of a large page that covers it
+
+  FastEntry* fast(DataMode mode) { return fast_->modes[static_cast<unsigned>(mode)].data(); }
+
+  const TlbState& state() const { return *state_; }
+  void set_state(const TlbState& state);  // host pointers start empty
+
+  /// Called for code_written(); set by the CPU. The Mmu itself drops host pointers.
+  void set_code_listener(MemoryObserver* listener) { code_listener_ = listener; }
+
+  void drop_host_pointers(PhysicalAddress page) override;
+  void drop_all_host_pointers() override;
+  void code_written(PhysicalAddress address, u64 size) override;
+
+  u64 walks() const { return walks_; }  // statistics only; not state
+
+ private:
+  GuestMemory* memory_;
+  MemoryObserver* code_listener_ = nullptr;
+  PagingControls controls_;
+  std::unique_ptr<TlbState> state_;
+  std::unique_ptr<FastTlb> fast_;
+  u64 walks_ = 0;
+};
+
+}  // namespace bhvm
