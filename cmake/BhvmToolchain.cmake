@@ -20,7 +20,6 @@ target_compile_options(bhvm_options INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers
   -fno-strict-aliasing          # guest memory is bytes; the interpreter reads it at every width
   -ffp-contract=off -fno-fast-math
-  $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>
   $<$<BOOL:${BHVM_WERROR}>:-Werror>
   $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>)
 target_include_directories(bhvm_options INTERFACE "${PROJECT_SOURCE_DIR}")
