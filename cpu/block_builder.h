@@ -1,0 +1,120 @@
+// BlockBuilder: what a translator writes ops through.
+//
+// A translator is called once per instruction when a block is built. It asks the builder for operand offsets, emits one
+// or more ops and says what they do to the flags; the builder fills in positions and counts, and when the block is
+// complete replaces handlers whose flags nobody reads (a backward pass in which every op that can fault or leave is a
+// reader).
+#pragma once
+
+#include <Zydis/Zydis.h>
+
+#include <vector>
+
+#include "base/types.h"
+#include "cpu/mode.h"
+#include "cpu/op.h"
+
+namespace bhvm {
+
+/// One decoded instruction with the place it stands at.
+struct Instruction {
+  ZydisDecodedInstruction z;
+  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+  u16 page_offset = 0;  // of its first byte
+  u32 mode = 0;         // mode key
+
+  unsigned length() const { return z.length; }
+  bool has(ZydisInstructionAttributes attributes) const { return (z.attributes & attributes) != 0; }
+  const ZydisDecodedOperand& operand(unsigned i) const { return operands[i]; }
+  bool is_memory(unsigned i) const { return operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY; }
+  bool is_register(unsigned i) const { return operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER; }
+  bool is_immediate(unsigned i) const { return operands[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE; }
+  /// Operand width in bits of operand i.
+  unsigned width(unsigned i) const { return operands[i].size; }
+  bool code64() const { return (mode & mode::kCode64) != 0; }
+  bool code32() const { return (mode & mode::kCode32) != 0; }
+};
+
+/// Which of the six arithmetic flags an op reads and writes, as RFLAGS bits.
+struct FlagUse {
+  u16 reads = 0;
+  u16 writes = 0;
+  /// The handler to use when none of `writes` is read later; nullptr: always the same.
+  Handler without_flags = nullptr;
+};
+
+/// A memory operand as op fields. Segment bases and 32-bit address arithmetic are already in an op before.
+struct Address {
+  u16 base = 0;
+  u16 index = 0;
+  u8 scale = 0;
+  i32 disp = 0;
+  bool simple = false;  // no index: address_of_base() is enough
+};
+
+class BlockBuilder {
+ public:
+  /// Byte offset in struct Cpu of a register operand (general registers of every width, AH to BH, XMM, MMX, scratch).
+  static u16 offset_of(ZydisRegister reg);
+
+  /// Where a memory operand is; emits the ops that compute it beforehand, if it takes any. Call before emit().
+  Address address(const Instruction& insn, const ZydisDecodedOperand& memory);
+
+  /// Appends an op of the current instruction. It is taken to be able to fault (a barrier for flags) unless said
+  /// otherwise.
+  Op& emit(Handler handler, bool can_fault = true);
+  /// The same with the address filled in.
+  Op& emit(Handler handler, const Address& address, bool can_fault = true);
+  /// Emits the op that puts a memory operand's linear address into cpu.scratch_address, for handlers with other uses
+  /// for the address fields.
+  void address_to_scratch(const Instruction& insn, const ZydisDecodedOperand& memory);
+  /// Appends a system instruction (cpu/system_op.h), which ends the block; its memory operand, if it has one, is in
+  /// cpu.scratch_address.
+  Op& emit_system(Handler handler, const Instruction& insn);
+  /// Says what the last emitted op does to the flags.
+  void flags(FlagUse use);
+  /// Appends 32 bytes of data behind the last op (a jump's second target); its handler is never called.
+  Op& emit_data();
+  /// The current instruction ends the block.
+  void end() { ended_ = true; }
+
+  // ---- for the code cache ----
+  void begin(u32 mode);
+  void start_instruction(const Instruction& insn);
+  bool ended() const { return ended_; }
+  unsigned instructions() const { return instructions_; }
+  /// Numbers the ops, drops dead flags; the ops are complete afterwards.
+  void finish();
+  std::vector<Op>& ops() { return ops_; }
+
+ private:
+  struct Meta {
+    bool can_fault = true;
+    bool data = false;
+    u16 instruction = 0;  // its index in the block
+    FlagUse flags;
+  };
+  std::vector<Op> ops_;
+  std::vector<Meta> meta_;
+  unsigned instructions_ = 0;
+  u16 page_offset_ = 0;
+  bool ended_ = false;
+};
+
+/// Translates one instruction into ops. Returns false for an encoding it does not have (#UD follows).
+using Translator = bool (*)(BlockBuilder& block, const Instruction& insn);
+
+/// Mnemonic to translator. Filled once, by the register_* functions of the instruction groups, and then constant.
+class TranslatorTable {
+ public:
+  void add(ZydisMnemonic mnemonic, Translator translator) { table_[mnemonic] = translator; }
+  Translator find(ZydisMnemonic mnemonic) const { return table_[mnemonic]; }
+
+ private:
+  std::array<Translator, ZYDIS_MNEMONIC_MAX_VALUE + 1> table_{};
+};
+
+/// All instruction groups (cpu/translators.cpp).
+const TranslatorTable& translators();
+
+}  // namespace bhvm

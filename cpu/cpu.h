@@ -1,0 +1,145 @@
+// Cpu: the interpreter's working state, laid out for its handlers.
+//
+// The architectural state stands first, so that a handler reaches every register by a 16-bit offset from the CPU.
+// Behind it stand what handlers use as further operands (zero, scratch), the lazily kept flags, and caches: the fast
+// TLB of the current data mode, the code cache, the jump cache. Nothing behind `s` is guest state between runs.
+//
+// run() retires instructions until its limit, HLT, or an instruction that touched a device or needs the board's
+// attention; between two runs every fact about the guest is in `s` and in the MMU's TLB. How a run is cut into calls
+// changes nothing that a guest or a state hash can see.
+//
+// The instruction count inside the dispatch: `budget` is what may still retire once the current block is done, so
+//   retired before this op = limit - budget - op->remaining.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "base/types.h"
+#include "bus/cpu_port.h"
+#include "cpu/cpu_state.h"
+#include "cpu/exception.h"
+#include "cpu/flags.h"
+#include "cpu/op.h"
+#include "softmmu/mmu.h"
+
+namespace bhvm {
+
+class CodeCache;
+
+/// Who an access is made by, for accesses that are not the current instruction's plain data accesses.
+enum class Privilege : u8 { kCurrent, kSupervisor };
+
+enum class RunExit : u8 {
+  kLimit,        // the limit was reached
+  kHalted,       // HLT, and no interrupt to take
+  kAttention,    // a device was touched or time was read in a way that may move the next event: ask the board
+  kShutdown,     // triple fault
+  kUnsupported,  // an instruction or mode that bhvm does not have; see Cpu::stop_message
+};
+
+struct JumpCacheEntry {
+  u64 rip = 1;  // linear; 1 is never the start of a cached jump's block in use, see Cpu::flush_jump_cache()
+  const Block* block = nullptr;
+};
+inline constexpr unsigned kJumpCacheEntries = 4096;
+constexpr unsigned jump_cache_index(u64 rip) { return (rip ^ (rip >> 12)) & (kJumpCacheEntries - 1); }
+
+/// Why the dispatch was left.
+enum class Leave : u8 {
+  kJump,    // go on at s.rip; `link` may be set to what should point there from now on
+  kBudget,  // the next block does not fit into the budget: s.rip is its start
+  kFault,   // `fault` tells; s.rip is the instruction's own address
+  kSystem,  // a system instruction is done: s.rip is the next instruction; look at everything
+};
+
+struct Cpu {
+  // ---- guest state and operands (offsets fit Op's fields) ----
+  CpuState s;
+  u64 zero = 0;             // base or index of an address without one
+  u64 page_base = 0;        // linear address of the page instructions are fetched from
+  u64 scratch_address = 0;  // an address computed by an earlier op of the same instruction
+  u64 scratch = 0;
+  Xmm scratch_xmm;
+  u64 discard = 0;  // destination of a result nobody reads
+  LazyFlags flags;  // the arithmetic flags; s.rflags holds the others
+
+  // ---- the inline path of loads and stores ----
+  FastEntry* fast = nullptr;  // of the current data mode
+  const TlbEntry* fetch_tlb = nullptr;
+  u64 user = 0;                                 // 1 at CPL 3, else 0: part of fetch TLB tags
+  alignas(16) std::array<u8, 16> slow_value{};  // what a slow load read
+
+  // ---- the current run ----
+  u64 limit = 0;  // s.instructions at which it ends
+  Leave leave = Leave::kJump;
+  bool alone = false;              // the current block is one instruction that may touch devices and code
+  bool touched_board = false;      // it did
+  bool interrupts_wanted = false;  // an interrupt is pending or traps are: handlers that open IF leave
+  DataMode data_mode = DataMode::kSupervisorOverUser;
+  u32 mode = 0;                  // mode key (cpu/mode.h)
+  const Block** link = nullptr;  // who jumped, to be pointed at the next block
+  u64 instruction_rip = 0;       // in a system instruction: its own address (s.rip is the next one's)
+  PendingFault fault;
+  const char* stop_message = nullptr;
+
+  std::array<JumpCacheEntry, kJumpCacheEntries> jump_cache{};
+
+  Mmu& mmu;
+  CpuPort& port;
+  std::unique_ptr<CodeCache> code;
+
+  Cpu(Mmu& mmu, CpuPort& port);
+  ~Cpu();
+  Cpu(const Cpu&) = delete;
+  Cpu& operator=(const Cpu&) = delete;
+
+  /// Retires at most `max_instructions` (at least 1 is needed to make progress) and says why it came back.
+  RunExit run(u64 max_instructions);
+  /// Replaces the architectural state (reset, restore). The TLB is the MMU's and is set there.
+  void set_state(const CpuState& state);
+  /// The level of INTR from the interrupt controller. To be called between runs or from a CpuPort call.
+  void set_interrupt_line(bool level);
+
+  // ---- for instructions (cpu/system and others); each returns false so that `return cpu.raise(...)` ends them ----
+  bool raise(u8 vector, u32 error_code = 0);
+  bool raise_page_fault(u64 linear, u32 error_code);
+  bool raise_non_canonical();
+  bool unsupported(const char* message);
+
+  /// Accesses of system code: any size up to 16 bytes, slow but complete; `privilege` kSupervisor for implicit accesses
+  /// (descriptor tables, TSS, stack of a more privileged level). False with `fault` set.
+  bool read_linear(u64 linear, void* bytes, unsigned size, Privilege privilege = Privilege::kCurrent);
+  bool write_linear(u64 linear, const void* bytes, unsigned size, Privilege privilege = Privilege::kCurrent);
+  /// Would a write of `size` bytes succeed? Sets A and D as the write would.
+  bool probe_write(u64 linear, unsigned size, Privilege privilege = Privilege::kCurrent);
+
+  /// RFLAGS as a whole, and back. In a system instruction s.rflags may be used directly: it is complete there.
+  u64 rflags() const { return (s.rflags & ~rflags::kArithmetic) | flags.value(); }
+  void set_rflags(u64 value) {
+    s.rflags = (value & ~rflags::kArithmetic) | rflags::kFixed;
+    flags.set(value);
+  }
+
+  /// Recomputes everything that is derived from CR0, CR3, CR4, EFER, CS, SS, CPL and RFLAGS.AC. Call after any of them
+  /// changes. Does not flush the TLB.
+  void update_mode();
+  /// The next fetch translates anew. Call when CPL changes or translations are flushed.
+  void forget_fetch_page() { s.fetch_linear = 1; }
+  void flush_tlb_all();
+  void flush_tlb_non_global();
+  void flush_tlb_page(u64 linear);
+  void flush_jump_cache();
+
+  bool long_mode() const { return (s.msr.efer & (u64{1} << 10)) != 0; }
+  bool code64() const;
+  bool is_canonical(u64 linear) const { return static_cast<u64>(static_cast<i64>(linear << 16) >> 16) == linear; }
+};
+
+template <class T>
+BHVM_INLINE T& operand(Cpu& cpu, u16 offset) {
+  return *reinterpret_cast<T*>(reinterpret_cast<char*>(&cpu) + offset);
+}
+
+}  // namespace bhvm

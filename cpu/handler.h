@@ -1,0 +1,35 @@
+// What every handler is made of: operands, addresses, leaving.
+#pragma once
+
+#include "cpu/cpu.h"
+#include "cpu/memory.h"
+
+namespace bhvm {
+
+/// Writes a general register: a 32-bit result clears the upper half, narrower ones leave it (SDM 1, 3.4.1.1).
+template <class T>
+BHVM_INLINE void write_gpr(Cpu& cpu, u16 offset, T value) {
+  if constexpr (sizeof(T) == 4) {
+    operand<u64>(cpu, offset) = value;
+  } else {
+    operand<T>(cpu, offset) = value;
+  }
+}
+
+/// The linear address of the op's memory operand.
+BHVM_INLINE u64 address_of(Cpu& cpu, const Op* op) {
+  return operand<u64>(cpu, op->base) + (operand<u64>(cpu, op->index) << (op->scale & 63)) +
+         static_cast<u64>(static_cast<i64>(op->disp));
+}
+/// The same where the builder made sure that there is no index.
+BHVM_INLINE u64 address_of_base(Cpu& cpu, const Op* op) {
+  return operand<u64>(cpu, op->base) + static_cast<u64>(static_cast<i64>(op->disp));
+}
+
+/// Leaves with `cpu.fault` set; the instruction has not executed.
+BHVM_HANDLER(leave_fault);
+
+/// In a handler: `if (!access) BHVM_FAULT;`
+#define BHVM_FAULT BHVM_BECOME(leave_fault)
+
+}  // namespace bhvm

@@ -1,0 +1,75 @@
+// Loads and stores of the interpreter: an inline path through the fast TLB, everything else out of line.
+//
+// All return false when the access did not happen; `cpu.fault` then says why and the handler leaves through BHVM_FAULT.
+// An access that crosses a page translates both pages before it reads or writes a byte.
+#pragma once
+
+#include <cstring>
+
+#include "cpu/cpu.h"
+
+namespace bhvm {
+
+/// The slow paths: any address, any page, devices, decoded code, alignment checks. A load puts its value into
+/// cpu.slow_value.
+BHVM_COLD bool load_slow(Cpu& cpu, u64 linear, unsigned size);
+BHVM_COLD bool store_slow(Cpu& cpu, u64 linear, unsigned size, const void* bytes);
+/// Checks that a store will succeed, and loads.
+BHVM_COLD bool load_for_update_slow(Cpu& cpu, u64 linear, unsigned size);
+
+template <class T>
+BHVM_COLD bool store_value_slow(Cpu& cpu, u64 linear, T value) {
+  return store_slow(cpu, linear, sizeof(T), &value);
+}
+
+/// Loads a T.
+template <class T>
+BHVM_INLINE bool load(Cpu& cpu, u64 linear, T& value) {
+  const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
+  if (BHVM_LIKELY(((linear + (sizeof(T) - 1)) & kPageMask) == entry.read_tag)) {
+    std::memcpy(&value, reinterpret_cast<const void*>(linear + entry.addend), sizeof(T));
+    return true;
+  }
+  if (!load_slow(cpu, linear, sizeof(T))) return false;
+  std::memcpy(&value, cpu.slow_value.data(), sizeof(T));
+  return true;
+}
+
+/// Stores a T.
+template <class T>
+BHVM_INLINE bool store(Cpu& cpu, u64 linear, T value) {
+  const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
+  if (BHVM_LIKELY(((linear + (sizeof(T) - 1)) & kPageMask) == entry.write_tag)) {
+    std::memcpy(reinterpret_cast<void*>(linear + entry.addend), &value, sizeof(T));
+    return true;
+  }
+  return store_value_slow<T>(cpu, linear, value);
+}
+
+/// Read, compute, write: the load checks the store, so that the store cannot fail any more.
+template <class T>
+struct Update {
+  T value;
+  void* host = nullptr;  // nullptr: the store goes the slow way
+
+  BHVM_INLINE bool load(Cpu& cpu, u64 linear) {
+    const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
+    if (BHVM_LIKELY(((linear + (sizeof(T) - 1)) & kPageMask) == entry.write_tag)) {
+      host = reinterpret_cast<void*>(linear + entry.addend);
+      std::memcpy(&value, host, sizeof(T));
+      return true;
+    }
+    if (!load_for_update_slow(cpu, linear, sizeof(T))) return false;
+    std::memcpy(&value, cpu.slow_value.data(), sizeof(T));
+    return true;
+  }
+  BHVM_INLINE void store(Cpu& cpu, u64 linear, T result) {
+    if (BHVM_LIKELY(host != nullptr)) {
+      std::memcpy(host, &result, sizeof(T));
+    } else {
+      store_value_slow<T>(cpu, linear, result);
+    }
+  }
+};
+
+}  // namespace bhvm

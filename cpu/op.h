@@ -1,0 +1,90 @@
+// Op: one decoded guest operation, and how operations are dispatched.
+//
+// A guest instruction becomes one op, or a few (an address computed beforehand, then the operation). Ops stand one
+// behind the other in a block; each carries the address of its handler, and a handler ends by calling the next op's
+// handler as a tail call. With clang's preserve_none convention the CPU, the op and the budget stay in host registers
+// throughout. Compilers without guaranteed tail calls run the same handlers from a loop: a handler returns the op to go
+// on with.
+//
+// A handler is written with the macros below and has three names in scope: `cpu`, `op`, `budget`.
+#pragma once
+
+#include "base/types.h"
+
+#if BHVM_TAIL_CALLS && defined(__clang__) && __has_attribute(musttail) && __has_attribute(preserve_none)
+#define BHVM_DISPATCH_BY_TAIL_CALL 1
+#else
+#define BHVM_DISPATCH_BY_TAIL_CALL 0
+#endif
+
+namespace bhvm {
+
+struct Cpu;
+struct Op;
+
+#if BHVM_DISPATCH_BY_TAIL_CALL
+using Handler = void (*)(Cpu& cpu, const Op* op, i64 budget) __attribute__((preserve_none));
+/// Defines or declares a handler.
+#define BHVM_HANDLER(name) \
+  __attribute__((preserve_none)) void name([[maybe_unused]] Cpu& cpu, const Op* op, [[maybe_unused]] i64 budget)
+/// Goes on with the op at `target` (a const Op*).
+#define BHVM_CONTINUE(target)                                              \
+  do {                                                                     \
+    const Op* const bhvm_next = (target);                                  \
+    [[clang::musttail]] return bhvm_next->handler(cpu, bhvm_next, budget); \
+  } while (0)
+/// Hands this op to another handler.
+#define BHVM_BECOME(other) [[clang::musttail]] return other(cpu, op, budget)
+/// Leaves the dispatch and returns to Cpu::run().
+#define BHVM_LEAVE return
+#else
+using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget);
+#define BHVM_HANDLER(name) const Op* name([[maybe_unused]] Cpu& cpu, const Op* op, [[maybe_unused]] i64& budget)
+#define BHVM_CONTINUE(target) return (target)
+#define BHVM_BECOME(other) return other(cpu, op, budget)
+#define BHVM_LEAVE return nullptr
+#endif
+
+/// Goes on with the next op of the block.
+#define BHVM_NEXT BHVM_CONTINUE(op + 1)
+
+#define BHVM_LIKELY(x) __builtin_expect(static_cast<bool>(x), 1)
+#define BHVM_UNLIKELY(x) __builtin_expect(static_cast<bool>(x), 0)
+#define BHVM_INLINE [[gnu::always_inline]] inline
+#define BHVM_COLD [[gnu::cold, gnu::noinline]]
+
+/// Operand fields hold byte offsets into struct Cpu: general registers (also AH..BH), XMM registers, scratch.
+struct Op {
+  /// In `scale`: the address is relative to SS, so a non-canonical one is #SS, not #GP.
+  static constexpr u8 kStackSegment = 0x80;
+
+  Handler handler = nullptr;
+  i64 imm = 0;   // immediate; for jumps the link to the next block
+  i32 disp = 0;  // displacement; for jumps the target as an offset from the page's start
+  u16 dst = 0;
+  u16 src = 0;
+  u16 base = 0;  // address = [base] + ([index] << scale) + disp
+  u16 index = 0;
+  u16 page_offset = 0;  // of the instruction's first byte
+  u8 scale = 0;         // 0 to 3, with kStackSegment
+  u8 remaining = 0;     // instructions of the block not yet retired when this op starts, its own included
+};
+static_assert(sizeof(Op) == 32);
+
+/// A run of ops decoded from one physical page. Lives in the code cache; ops follow the header in memory.
+struct Block {
+  u32 count = 0;           // instructions: what the budget pays at entry
+  u32 mode = 0;            // the mode key it was decoded under (cpu/mode.h)
+  u64 page = 0;            // physical page address
+  u16 start = 0;           // page offset of the first byte
+  u16 end = 0;             // page offset behind the last byte (4096 at most)
+  bool dead = false;       // invalidated: its first op leaves at once
+  bool straddles = false;  // one instruction that crosses into another page: never linked to
+  Block* next_in_page = nullptr;
+
+  Op* ops() { return reinterpret_cast<Op*>(this + 1); }
+  const Op* ops() const { return reinterpret_cast<const Op*>(this + 1); }
+};
+static_assert(sizeof(Block) % alignof(Op) == 0);
+
+}  // namespace bhvm
