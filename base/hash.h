@@ -15,8 +15,8 @@ struct Hash128 {
   friend constexpr auto operator<=>(const Hash128&, const Hash128&) = default;
   /// Sum modulo 2^128: an order-free combination, so that one part can be replaced without visiting the others.
   friend constexpr Hash128 operator+(Hash128 a, Hash128 b) {
-    const u64 low = a.low + b.low;
-    return {low, a.high + b.high + (low < a.low ? 1 : 0)};
+    const u64 sum = a.low + b.low;
+    return {sum, a.high + b.high + (sum < a.low ? 1 : 0)};
   }
   friend constexpr Hash128 operator-(Hash128 a, Hash128 b) {
     return {a.low - b.low, a.high - b.high - (a.low < b.low ? 1 : 0)};
