@@ -44,6 +44,8 @@ class EventQueue {
   std::optional<Event> pop_due(u64 now_ns);
 
   const EventQueueState& state() const { return state_; }
+  /// Takes over a saved state. A state that did not come from state() is put in order: sorted, the first event of each
+  /// (target, kind) kept, the sequence counter raised above all events.
   void set_state(EventQueueState state);
 
  private:

@@ -3,7 +3,8 @@
 //   now = retired instructions x (numerator / denominator) + idle time skipped
 //
 // Everything that tells time in the machine (TSC, LAPIC timer, HPET, PM timer, RTC) reads this clock. The product is
-// taken in 128 bits, so the clock is exact over the life of any run.
+// taken in 128 bits, so the clock is exact over the life of any run. Time ends at 2^64-1 ns (584 years): the clock
+// stands still there.
 #pragma once
 
 #include "base/types.h"
@@ -29,7 +30,7 @@ class VirtualClock {
   /// The time when `instructions` will have retired, if there is no more idling before.
   u64 time_at(u64 instructions) const;
   /// How many more instructions may retire before `time_ns` is reached: the smallest n with time_at(instructions + n)
-  /// >= time_ns; 0 when that time is already there.
+  /// >= time_ns; 0 when that time is already there, 2^64-1 when it takes more than that.
   u64 instructions_until(u64 time_ns) const;
 
   void set_instructions(u64 instructions) { state_.instructions = instructions; }
@@ -37,7 +38,8 @@ class VirtualClock {
   void idle_until(u64 time_ns);
 
   const VirtualClockState& state() const { return state_; }
-  void set_state(const VirtualClockState& state) { state_ = state; }
+  /// Takes over a saved state; a zero in the rate (never saved by a clock) counts as 1.
+  void set_state(const VirtualClockState& state);
 
  private:
   VirtualClockState state_;
