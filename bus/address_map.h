@@ -2,7 +2,7 @@
 //
 // A chip knows offsets, never addresses: the map subtracts the base. An address that nobody claims reads as all ones
 // and ignores writes, as an empty bus does. An access is 1, 2, 4 or 8 bytes and never crosses out of the range it
-// starts in: the part beyond is treated as empty bus.
+// starts in: the part beyond is treated as empty bus, and the part inside comes to the chip in pieces of 4, 2 and 1.
 #pragma once
 
 #include <string>
