@@ -11,6 +11,10 @@
 // Code pages. The interpreter marks the 64-byte granules that it has decoded. While a page has any, page_for_write()
 // refuses (returns nullptr) and stores must go through write() or code_aware paths, which report them to the observer.
 //
+// The observer is told before a page is copied or materialised, once it was handed out for reading; after fork() and
+// hash(), which share or fix the contents, all pointers are dropped. Marking the first code of a page drops its
+// pointers.
+//
 // RAM lies at [0, min(size, 3 GiB)) and, if there is more, from 4 GiB on. Everything else is not RAM.
 // One memory is used by one thread at a time; memories that share pages may live on different threads.
 #pragma once
@@ -49,6 +53,8 @@ class GuestMemory {
   static Result<GuestMemory> create(u64 size_bytes);
 
   GuestMemory(GuestMemory&&) noexcept;
+  /// Replaces the contents (a snapshot is restored so). This memory keeps its observer, whose host pointers are
+  /// dropped, and has no code marked; the owner of decoded code throws it away itself.
   GuestMemory& operator=(GuestMemory&&) noexcept;
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;
@@ -69,10 +75,15 @@ class GuestMemory {
   /// code is marked in it.
   u8* page_for_write(PhysicalAddress page);
 
+  /// The same as page_for_read() for a look that ends before the next call of a non-const function: the pointer is not
+  /// to be kept, and nobody is told when it goes stale.
+  const u8* peek_page(PhysicalAddress page) const;
+
   /// Copies bytes in or out; may cross pages. False, with nothing written, when any byte is not RAM. Writes report to
   /// the observer when they touch marked code.
   bool read(PhysicalAddress address, void* bytes, u64 size) const;
   bool write(PhysicalAddress address, const void* bytes, u64 size);
+  /// Writes zeros; whole pages go back to the host.
   bool fill_zero(PhysicalAddress address, u64 size);
 
   template <class T>

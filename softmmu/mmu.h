@@ -5,10 +5,18 @@
 // none, 32-bit (with PSE), PAE and 4-level. Linear addresses given to it are already checked for canonical form and
 // truncated to 32 bits where the mode asks for it.
 //
+// A TLB hit that forbids the access, or a store through an entry without kDirty, walks again before it faults: the
+// guest may have widened the rights without a flush, as the SDM permits (volume 3, 4.10.4.3). An access that faults
+// removes the translations of its address (4.10.4.1).
+//
+// Without paging every linear address is its own physical address. Such accesses enter identity translations (present,
+// writable, user, global, dirty) into the TLB like any other, so that one rule holds for the fast entries; the flush
+// that CR0.PG asks for removes them.
+//
 // Page tables outside RAM read as zero (not present).
 #pragma once
 
-#include <memory>
+#include <array>
 
 #include "base/types.h"
 #include "softmmu/guest_memory.h"
@@ -58,7 +66,8 @@ class Mmu final : public MemoryObserver {
 
   GuestMemory& memory() { return *memory_; }
 
-  /// Changes the controls. Does not flush: the CPU flushes where the SDM says so.
+  /// Changes the controls. Translations stay: the CPU flushes where the SDM says so. But a change of anything except
+  /// CR3 and the PDPTEs drops the host pointers and the fetch translations, whose presence alone grants the access.
   void set_controls(const PagingControls& controls);
   const PagingControls& controls() const { return controls_; }
 
@@ -68,15 +77,16 @@ class Mmu final : public MemoryObserver {
   /// Translates an instruction fetch.
   Translation translate_fetch(LinearAddress linear, bool user);
 
-  /// After translate_data() allowed the access: enters a fast entry for that mode if the page is plain RAM (no code for
-  /// stores) and returns the host address of the linear page's first byte, or nullptr when it must go the slow way.
+  /// After translate_data() allowed the access to `page`: enters a fast entry for that mode if the page is plain RAM
+  /// (no code for stores) and returns the host address of the page's first byte, or nullptr when it must go the slow
+  /// way. A mode of kChecked gets the address but no fast entry.
   const u8* fill_read(LinearAddress linear, DataMode mode, PhysicalAddress page);
   u8* fill_write(LinearAddress linear, DataMode mode, PhysicalAddress page);
 
   /// Is a fetch from `linear` at this privilege a TLB hit, and where? The page address, or ~0 on a miss. Inline: every
   /// jump to another page asks.
   u64 fetch_hit(u64 linear, bool user) const {
-    const TlbEntry& entry = state_->fetch[fetch_tlb_index(linear)];
+    const TlbEntry& entry = tlb_.state().fetch[fetch_tlb_index(linear)];
     return entry.tag == ((linear & kPageMask) | (user ? 1 : 0)) && entry.frame != 0 ? entry.frame & kPageMask : ~u64{0};
   }
 
@@ -84,9 +94,9 @@ class Mmu final : public MemoryObserver {
   void flush_non_global();                // MOV to CR3
   void flush_page(LinearAddress linear);  // INVLPG: also all pieces of a large page that covers it
 
-  FastEntry* fast(DataMode mode) { return fast_->modes[static_cast<unsigned>(mode)].data(); }
+  FastEntry* fast(DataMode mode) { return tlb_.fast(mode); }
 
-  const TlbState& state() const { return *state_; }
+  const TlbState& state() const { return tlb_.state(); }
   void set_state(const TlbState& state);  // host pointers start empty
 
   /// Called for code_written(); set by the CPU. The Mmu itself drops host pointers.
@@ -99,11 +109,15 @@ class Mmu final : public MemoryObserver {
   u64 walks() const { return walks_; }  // statistics only; not state
 
  private:
+  bool allows_data(u64 flags, Access access, bool user, bool over_user) const;
+  bool allows_fetch(u64 flags, bool user) const;
+  bool has_entry(LinearAddress linear, PhysicalAddress page, DataMode mode) const;
+  Translation fault(LinearAddress linear, u32 error_code, Access access, bool user);
+
   GuestMemory* memory_;
   MemoryObserver* code_listener_ = nullptr;
   PagingControls controls_;
-  std::unique_ptr<TlbState> state_;
-  std::unique_ptr<FastTlb> fast_;
+  Tlb tlb_;
   u64 walks_ = 0;
 };
 

@@ -4,12 +4,20 @@
 // saved, loaded and hashed. A data access looks in `data`, an instruction fetch in `fetch`; both are direct-mapped by
 // linear page number. Entering or removing translations is a function of what the guest executes alone.
 //
+// The sizes: 1024 data entries reach 4 MiB, about what a real second-level TLB does, and the tags that the inline path
+// touches still fit the host's second-level cache; code is denser, so 256 fetch entries serve. Direct-mapped, because
+// the inline path compares one tag, and because which entry is evicted then depends on nothing but the address. Large
+// pages are entered as 4 KiB pieces so that the inline path knows one size; each piece remembers how large its page is,
+// and INVLPG removes all of them, as the SDM asks (volume 3, 4.10.4.1).
+//
 // The fast entries are a cache over `data` for the inline path of loads and stores: one array for each data mode, where
 // an entry is present only if the state entry of the same index allows that access in that mode and the page is plain
 // RAM. They hold host addresses and are dropped and rebuilt at will; dropping one never changes what the guest sees.
 #pragma once
 
 #include <array>
+#include <bit>
+#include <memory>
 
 #include "base/types.h"
 
@@ -70,5 +78,80 @@ struct FastTlb {
 
 constexpr unsigned data_tlb_index(u64 linear) { return (linear >> kPageShift) & (kDataTlbEntries - 1); }
 constexpr unsigned fetch_tlb_index(u64 linear) { return (linear >> kPageShift) & (kFetchTlbEntries - 1); }
+
+/// A set of TLB indices.
+template <unsigned kSize>
+class TlbIndexSet {
+ public:
+  static constexpr unsigned kWords = kSize / 64;
+  bool test(unsigned index) const { return (words_[index / 64] >> (index % 64)) & 1; }
+  void set(unsigned index) { words_[index / 64] |= u64{1} << (index % 64); }
+  void clear(unsigned index) { words_[index / 64] &= ~(u64{1} << (index % 64)); }
+  /// Calls visit(index) for each member, ascending. `visit` may remove the index it is called with.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (unsigned word = 0; word < kWords; ++word) {
+      for (u64 bits = words_[word]; bits != 0; bits &= bits - 1) {
+        visit(word * 64 + static_cast<unsigned>(std::countr_zero(bits)));
+      }
+    }
+  }
+
+ private:
+  std::array<u64, kWords> words_{};
+};
+
+/// TlbState, its fast entries, and what makes flushing cheap: sets of the indices that are in use, derived from the
+/// two. Keeps the invariant that a fast entry stands only over a state entry with its tag.
+class Tlb {
+ public:
+  Tlb();
+
+  const TlbState& state() const { return *state_; }
+  void set_state(const TlbState& state);
+  FastEntry* fast(DataMode mode) { return fast_->modes[static_cast<unsigned>(mode)].data(); }
+
+  /// Enters a translation over whatever has its index; drops the fast entries there. Addresses are page addresses,
+  /// `flags` tlb_flag bits with kPresent.
+  void enter_data(LinearAddress page, PhysicalAddress frame, u64 flags);
+  void enter_fetch(LinearAddress page, bool user, PhysicalAddress frame, u64 flags);
+
+  void flush_all();
+  void flush_non_global();
+  /// Removes all translations of a linear address, with all pieces of any large page that covers it.
+  void flush_page(LinearAddress linear);
+  void flush_fetch();
+
+  /// Makes the fast entry at the page's index go straight to `host` for loads, or for loads and stores.
+  /// REQUIRES: the state entry at that index translates `page`.
+  void fill_fast_read(DataMode mode, LinearAddress page, const u8* host);
+  void fill_fast_write(DataMode mode, LinearAddress page, u8* host);
+  /// Drops the fast entries that lead to a physical page, or all of them. The state stays.
+  void drop_fast(PhysicalAddress frame);
+  void drop_all_fast();
+
+ private:
+  using DataSet = TlbIndexSet<kDataTlbEntries>;
+  using FetchSet = TlbIndexSet<kFetchTlbEntries>;
+
+  void enter(TlbEntry& entry, u64 tag, u64 frame);
+  void remove_data(unsigned index);
+  void remove_fetch(unsigned index);
+  void drop_fast_at(unsigned index);
+  void note_data(unsigned index);
+  void note_fetch(unsigned index);
+  u16& large_pieces_near(u64 linear) { return large_pieces_[((linear >> 30) ^ (linear >> 39)) % large_pieces_.size()]; }
+
+  std::unique_ptr<TlbState> state_;
+  std::unique_ptr<FastTlb> fast_;
+  DataSet data_used_;
+  DataSet data_non_global_;
+  FetchSet fetch_used_;
+  FetchSet fetch_non_global_;
+  std::array<DataSet, kFastModes> fast_used_;
+  // How many pieces of large pages are entered, by a hash of the 1 GiB region they lie in: most INVLPGs find 0 there
+  // and need not look through the whole TLB for pieces.
+  std::array<u16, 64> large_pieces_{};
+};
 
 }  // namespace bhvm
