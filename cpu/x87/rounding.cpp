@@ -1,0 +1,108 @@
+#include "cpu/x87/rounding.h"
+
+#include <bit>
+
+namespace bhvm::x87 {
+namespace {
+
+using namespace x87_status;
+
+/// Shifts right by `count` >= 0, keeping what falls out in the lowest bit.
+u128 shift_right_sticky(u128 value, i64 count) {
+  if (count == 0) return value;
+  if (count >= 128) return value != 0 ? 1 : 0;
+  const bool sticky = (value << (128 - count)) != 0;
+  return (value >> count) | (sticky ? 1 : 0);
+}
+
+struct Cut {
+  u64 significand;  // left-aligned: rounded to the precision
+  bool carry;       // rounding overflowed into 2.0
+  bool inexact;
+  bool up;
+};
+
+/// Rounds 128 left-aligned bits to `precision` <= 64 of them.
+Cut cut(bool sign, u128 significand, unsigned precision, RoundingMode mode) {
+  const unsigned below = 128 - precision;
+  const u128 kept = significand >> below;
+  const u128 rest = significand << precision;
+  const u64 fraction = static_cast<u64>(rest >> 64) | (static_cast<u64>(rest) != 0 ? 1 : 0);
+  const bool up = rounds_up(sign, (kept & 1) != 0, fraction, mode);
+  const u128 rounded = kept + (up ? 1 : 0);
+  const bool carry = (rounded >> precision) != 0;
+  const u64 aligned = static_cast<u64>(carry ? float80::kIntegerBit : rounded << (64 - precision));
+  return {aligned, carry, fraction != 0, up};
+}
+
+bool overflows_to_infinity(bool sign, RoundingMode mode) {
+  switch (mode) {
+    case RoundingMode::kNearestEven: return true;
+    case RoundingMode::kDown: return sign;
+    case RoundingMode::kUp: return !sign;
+    case RoundingMode::kTowardZero: return false;
+  }
+  return true;
+}
+
+Rounded overflow(bool sign, const Format& format, RoundingMode mode, u16 exceptions) {
+  if (overflows_to_infinity(sign, mode)) return {0, 0, true, exceptions, true};
+  const u64 largest = ~u64{0} << (64 - format.precision);
+  return {format.max_exponent, largest, false, exceptions, false};
+}
+
+}  // namespace
+
+bool rounds_up(bool sign, bool odd, u64 fraction, RoundingMode mode) {
+  constexpr u64 kHalf = u64{1} << 63;
+  switch (mode) {
+    case RoundingMode::kNearestEven: return fraction > kHalf || (fraction == kHalf && odd);
+    case RoundingMode::kDown: return sign && fraction != 0;
+    case RoundingMode::kUp: return !sign && fraction != 0;
+    case RoundingMode::kTowardZero: return false;
+  }
+  return false;
+}
+
+Rounded round_to_format(const Exact& exact, const Format& format, Control control) {
+  const RoundingMode mode = control.rounding();
+  const Cut normal = cut(exact.sign, exact.significand, format.precision, mode);
+  const i32 exponent = exact.exponent + (normal.carry ? 1 : 0);
+  const u16 precision_flag = normal.inexact ? kPe : u16{0};
+
+  if (exponent > format.max_exponent) {
+    if (control.masked(kOe)) return overflow(exact.sign, format, mode, kOe | kPe);
+    const i32 wrapped = exponent - format.wrap;
+    if (wrapped > format.max_exponent) return overflow(exact.sign, format, mode, kOe | kPe);
+    return {wrapped, normal.significand, false, static_cast<u16>(kOe | precision_flag), normal.up};
+  }
+  if (exponent >= format.min_exponent) {
+    return {exponent, normal.significand, false, precision_flag, normal.up};
+  }
+  if (!control.masked(kUe) && exponent + format.wrap >= format.min_exponent) {
+    return {exponent + format.wrap, normal.significand, false, static_cast<u16>(kUe | precision_flag), normal.up};
+  }
+  const u128 shifted = shift_right_sticky(exact.significand, i64{format.min_exponent} - exact.exponent);
+  const Cut tiny = cut(exact.sign, shifted, format.precision, mode);
+  const bool underflow = tiny.inexact || !control.masked(kUe);
+  const u16 exceptions = static_cast<u16>((underflow ? kUe : 0) | (tiny.inexact ? kPe : 0));
+  return {format.min_exponent, tiny.significand, false, exceptions, tiny.up};
+}
+
+Result round_to_register(const Exact& exact, unsigned precision, Control control, u16 exceptions) {
+  const Rounded rounded = round_to_format(exact, extended(precision), control);
+  const u16 raised = static_cast<u16>(exceptions | rounded.exceptions);
+  if (rounded.infinite) return {float80::infinity(exact.sign), raised, rounded.rounded_up};
+  const bool normal = (rounded.significand & float80::kIntegerBit) != 0;
+  const i32 biased = normal ? rounded.exponent + float80::kBias : 0;
+  const u16 sign_exponent = static_cast<u16>((exact.sign ? float80::kSignBit : 0) | biased);
+  return {{rounded.significand, sign_exponent}, raised, rounded.rounded_up};
+}
+
+Exact unpack(const Float80& value) {
+  const int shift = std::countl_zero(value.significand);
+  const i32 biased = value.exponent() == 0 ? 1 : value.exponent();
+  return {value.sign(), biased - float80::kBias - shift, u128{value.significand << shift} << 64};
+}
+
+}  // namespace bhvm::x87
