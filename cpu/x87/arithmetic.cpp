@@ -134,8 +134,7 @@ Result multiply(const Operand& a, const Operand& b, Control control) {
   const Exact x = unpack(a.value);
   const Exact y = unpack(b.value);
   const u128 product = (x.significand >> 64) * (y.significand >> 64);
-  return round_to_register(normalized(sign, x.exponent + y.exponent + 1, product), control.precision(), control,
-                           flags);
+  return round_to_register(normalized(sign, x.exponent + y.exponent + 1, product), control.precision(), control, flags);
 }
 
 Result divide(const Operand& a, const Operand& b, Control control) {

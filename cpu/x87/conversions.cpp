@@ -42,23 +42,26 @@ Stored narrow(const Float80& value, const Interchange& f, Control control) {
   const u64 sign = value.sign() ? f.sign_bit() : 0;
   const u64 infinity = f.exponent_mask << f.fraction_bits;
   switch (classify(value)) {
-    case kZero: return {sign};
-    case kInfinity: return {sign | infinity};
-    case kUnsupported: return {f.sign_bit() | infinity | (u64{1} << (f.fraction_bits - 1)), kIe};
+    case kZero:
+      return {sign};
+    case kInfinity:
+      return {sign | infinity};
+    case kUnsupported:
+      return {f.sign_bit() | infinity | (u64{1} << (f.fraction_bits - 1)), kIe};
     case kSignalingNan:
     case kQuietNan: {
       const u64 payload = ((value.significand | float80::kQuietBit) >> (63 - f.fraction_bits)) & f.fraction_mask();
       return {sign | infinity | payload, classify(value) == kSignalingNan ? kIe : u16{0}};
     }
-    default: break;
+    default:
+      break;
   }
   const Rounded rounded = round_to_format(unpack(value), f.format, control);
   if (rounded.infinite) return {sign | infinity, rounded.exceptions, rounded.rounded_up};
   const u64 shifted = rounded.significand >> (63 - f.fraction_bits);
   const bool normal = (rounded.significand & float80::kIntegerBit) != 0;
   const u64 exponent = normal ? static_cast<u64>(rounded.exponent + f.bias()) : 0;
-  return {sign | (exponent << f.fraction_bits) | (shifted & f.fraction_mask()), rounded.exceptions,
-          rounded.rounded_up};
+  return {sign | (exponent << f.fraction_bits) | (shifted & f.fraction_mask()), rounded.exceptions, rounded.rounded_up};
 }
 
 /// The magnitude of a rounded number, or nothing when it is no number below 2^64.

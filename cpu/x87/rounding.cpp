@@ -37,10 +37,14 @@ Cut cut(bool sign, u128 significand, unsigned precision, RoundingMode mode) {
 
 bool overflows_to_infinity(bool sign, RoundingMode mode) {
   switch (mode) {
-    case RoundingMode::kNearestEven: return true;
-    case RoundingMode::kDown: return sign;
-    case RoundingMode::kUp: return !sign;
-    case RoundingMode::kTowardZero: return false;
+    case RoundingMode::kNearestEven:
+      return true;
+    case RoundingMode::kDown:
+      return sign;
+    case RoundingMode::kUp:
+      return !sign;
+    case RoundingMode::kTowardZero:
+      return false;
   }
   return true;
 }
@@ -56,10 +60,14 @@ Rounded overflow(bool sign, const Format& format, RoundingMode mode, u16 excepti
 bool rounds_up(bool sign, bool odd, u64 fraction, RoundingMode mode) {
   constexpr u64 kHalf = u64{1} << 63;
   switch (mode) {
-    case RoundingMode::kNearestEven: return fraction > kHalf || (fraction == kHalf && odd);
-    case RoundingMode::kDown: return sign && fraction != 0;
-    case RoundingMode::kUp: return !sign && fraction != 0;
-    case RoundingMode::kTowardZero: return false;
+    case RoundingMode::kNearestEven:
+      return fraction > kHalf || (fraction == kHalf && odd);
+    case RoundingMode::kDown:
+      return sign && fraction != 0;
+    case RoundingMode::kUp:
+      return !sign && fraction != 0;
+    case RoundingMode::kTowardZero:
+      return false;
   }
   return false;
 }

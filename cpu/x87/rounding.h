@@ -41,7 +41,7 @@ struct Format {
   unsigned precision;  // significand bits to round to
   i32 min_exponent;    // of a normal number
   i32 max_exponent;
-  i32 wrap;            // bias adjustment of an unmasked overflow or underflow (SDM 1, 8.5.4)
+  i32 wrap;  // bias adjustment of an unmasked overflow or underflow (SDM 1, 8.5.4)
 };
 inline constexpr Format kSingle{24, -126, 127, 192};
 inline constexpr Format kDouble{53, -1022, 1023, 1536};

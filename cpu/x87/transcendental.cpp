@@ -96,8 +96,8 @@ Result computed(const Operand& a, Control control) {
   return finish(y, ternary != 0, control, flags);
 }
 
-/// Computes an irrational number to more and more bits until its first kResultBits are certain. `approximate(y)` fills y
-/// with an error of less than 8 units in its last place.
+/// Computes an irrational number to more and more bits until its first kResultBits are certain. `approximate(y)` fills
+/// y with an error of less than 8 units in its last place.
 template <class Approximate>
 Result refined(Control control, u16 flags, Approximate approximate) {
   constexpr mpfr_prec_t kGuardBits = 64;
