@@ -1,6 +1,8 @@
 #include "cpu/system/interrupts.h"
 
+#include <array>
 #include <span>
+#include <utility>
 
 #include "cpu/system/control_bits.h"
 #include "cpu/system/descriptors.h"
@@ -52,7 +54,7 @@ u32 idt_error(const Event& event) { return (u32{event.vector} << 3) | 2 | event.
 /// RFLAGS of a handler: the gate of an interrupt also closes IF.
 u64 handler_rflags(const Cpu& cpu, bool interrupt_gate) {
   constexpr u64 kCleared = rflags::kTf | rflags::kNt | rflags::kRf | rflags::kVm;
-  return cpu.s.rflags & ~(kCleared | (interrupt_gate ? rflags::kIf : 0));
+  return cpu.rflags() & ~(kCleared | (interrupt_gate ? rflags::kIf : 0));
 }
 
 /// The gate's code segment, checked. `new_cpl` is the level the handler runs at.
@@ -229,17 +231,28 @@ bool deliver_once(Cpu& cpu, const Event& event) {
   return cpu.long_mode() ? deliver_long(cpu, event) : deliver_protected(cpu, event);
 }
 
+/// The #DB that delivers the waiting debug traps.
+Event debug_trap(Cpu& cpu) {
+  CpuState& s = cpu.s;
+  s.dr6 = (s.dr6 & ~dr6::kHits) | s.pending_debug;
+  s.dr7 &= ~dr7::kGd;
+  s.pending_debug = 0;
+  return Event{.vector = vector::kDebug, .rflags = cpu.rflags()};
+}
+
 /// The event that delivers cpu.fault; CR2 and DR6 are set here, whatever becomes of the delivery.
 Event event_of_fault(Cpu& cpu) {
   CpuState& s = cpu.s;
   const PendingFault& fault = cpu.fault;
-  Event event{.vector = fault.vector, .rflags = s.rflags | rflags::kRf};
+  Event event{.vector = fault.vector, .rflags = cpu.rflags() | rflags::kRf};
   if (fault.vector == vector::kDebug) {
+    if (s.pending_debug != 0) return debug_trap(cpu);
     s.dr6 = (s.dr6 & ~dr6::kHits) | fault.error_code;
     s.dr7 &= ~dr7::kGd;
-    if ((fault.error_code & dr6::kHits) != 0) event.rflags = s.rflags;  // an instruction breakpoint: RF as it is
+    if ((fault.error_code & dr6::kHits) != 0) event.rflags = cpu.rflags();  // RF as it is: IRET will set it
     return event;
   }
+  s.pending_debug = 0;  // of an instruction that will run again
   if (fault.vector == vector::kPageFault) s.cr2 = fault.address;
   event.has_error_code = fault.vector < 32 && ((kVectorsWithErrorCode >> fault.vector) & 1) != 0;
   event.error_code = fault.error_code;
@@ -249,7 +262,7 @@ Event event_of_fault(Cpu& cpu) {
 /// The most faults that one delivery may nest: #AC on the way to an #AC handler would go on for ever.
 constexpr int kNestingMax = 8;
 
-bool deliver(Cpu& cpu, Event event) {
+bool deliver_nested(Cpu& cpu, Event event) {
   for (int depth = 0; depth < kNestingMax; ++depth) {
     if (deliver_once(cpu, event)) {
       cpu.fault.kind = PendingFault::Kind::kNone;
@@ -264,11 +277,18 @@ bool deliver(Cpu& cpu, Event event) {
         second != FaultClass::kBenign && ((first == FaultClass::kContributory && second == FaultClass::kContributory) ||
                                           first == FaultClass::kPageFault);
     if (doubled) {
-      event = Event{.vector = vector::kDoubleFault, .has_error_code = true, .rflags = cpu.s.rflags};
+      event = Event{.vector = vector::kDoubleFault, .has_error_code = true, .rflags = cpu.rflags()};
     }
   }
   cpu.fault.kind = PendingFault::Kind::kNone;
   return false;
+}
+
+bool deliver(Cpu& cpu, const Event& event) {
+  const bool alone = std::exchange(cpu.alone, true);  // no block is running: devices and decoded code may be written
+  const bool delivered = deliver_nested(cpu, event);
+  cpu.alone = alone;
+  return delivered;
 }
 
 }  // namespace
@@ -276,26 +296,18 @@ bool deliver(Cpu& cpu, Event event) {
 bool deliver_fault(Cpu& cpu) { return deliver(cpu, event_of_fault(cpu)); }
 
 bool deliver_interrupt(Cpu& cpu, u8 vector) {
-  return deliver(cpu, Event{.vector = vector, .benign = true, .rflags = cpu.s.rflags});
+  return deliver(cpu, Event{.vector = vector, .benign = true, .rflags = cpu.rflags()});
 }
 
 bool deliver_nmi(Cpu& cpu) {
   cpu.s.nmi_blocked = true;
-  return deliver(cpu, Event{.vector = vector::kNmi, .benign = true, .rflags = cpu.s.rflags});
-}
-
-bool deliver_debug_trap(Cpu& cpu) {
-  CpuState& s = cpu.s;
-  s.dr6 = (s.dr6 & ~dr6::kHits) | s.pending_debug;
-  s.dr7 &= ~dr7::kGd;
-  s.pending_debug = 0;
-  return deliver(cpu, Event{.vector = vector::kDebug, .rflags = s.rflags});
+  return deliver(cpu, Event{.vector = vector::kNmi, .benign = true, .rflags = cpu.rflags()});
 }
 
 bool deliver_software(Cpu& cpu, u8 vector, SoftwareInterrupt kind) {
   const bool int_n = kind == SoftwareInterrupt::kIntN;
   return deliver_once(
-      cpu, Event{.vector = vector, .software = int_n, .ext = int_n ? 0u : 1u, .benign = true, .rflags = cpu.s.rflags});
+      cpu, Event{.vector = vector, .software = int_n, .ext = int_n ? 0u : 1u, .benign = true, .rflags = cpu.rflags()});
 }
 
 }  // namespace bhvm

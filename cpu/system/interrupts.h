@@ -4,7 +4,7 @@
 // switch through the TSS). Task gates are unsupported. Nothing of a delivery that fails is visible except accessed bits
 // of descriptors and A and D bits of pages.
 //
-// The functions that return bool for the run loop (deliver_fault, deliver_interrupt, deliver_nmi, deliver_debug_trap)
+// The functions that return bool for the run loop (deliver_fault, deliver_interrupt, deliver_nmi)
 // resolve nested faults themselves, by the double-fault table (SDM 3, 6.15). False: the processor does not go on;
 // either cpu.fault.kind is kUnsupported, or it is kNone and the processor has shut down (triple fault). None of them
 // counts an instruction.
@@ -14,8 +14,9 @@
 
 namespace bhvm {
 
-/// Delivers cpu.fault, an exception. s.rip is the faulting instruction. For #DB, fault.error_code holds the bits to set
-/// in DR6.
+/// Delivers cpu.fault, an exception. s.rip is the faulting instruction. A #DB is a trap when s.pending_debug has bits
+/// (it takes them, and s.rip is the next instruction), else a fault whose fault.error_code holds the bits to set in
+/// DR6.
 bool deliver_fault(Cpu& cpu);
 
 /// Delivers an external interrupt at an instruction boundary; ends HLT.
@@ -23,9 +24,6 @@ bool deliver_interrupt(Cpu& cpu, u8 vector);
 
 /// Delivers an NMI and blocks further ones until IRET.
 bool deliver_nmi(Cpu& cpu);
-
-/// Delivers the debug traps in s.pending_debug at an instruction boundary.
-bool deliver_debug_trap(Cpu& cpu);
 
 enum class SoftwareInterrupt : u8 {
   kIntN,  // INT n, INT3, INTO: the gate's DPL is checked
