@@ -31,6 +31,11 @@ u16 denormal_flag(const Operand& a, const Operand& b) { return a.denormal || b.d
 /// An unmasked denormal operand ends the operation before rounding can raise anything.
 bool stops(u16 exceptions, Control control) { return !control.masked(exceptions); }
 
+/// A denormal handed through (scaled by 2^0, divided by infinity) is no underflow, not even where that is unmasked.
+Result unchanged(const Exact& a, Control control, u16 flags) {
+  return round_to_register(a, 64, Control{static_cast<u16>(control.word | kUe)}, flags);
+}
+
 /// The sign of a sum that is exactly zero of operands with different signs.
 bool zero_sum_sign(Control control) { return control.rounding() == RoundingMode::kDown; }
 
@@ -210,17 +215,16 @@ Result scale(const Operand& a, const Operand& b, Control control) {
   if (ca == kInfinity || ca == kZero) return {a.value, flags};
   if (stops(flags, control)) return {a.value, flags};
   Exact x = unpack(a.value);
-  if (cb != kZero) {
-    const Exact y = unpack(b.value);
-    constexpr i32 kSaturated = 1 << 16;  // far beyond every exponent
-    i32 power = 0;
-    if (y.exponent >= 16) {
-      power = kSaturated;
-    } else if (y.exponent >= 0) {
-      power = static_cast<i32>(y.significand >> (127 - y.exponent));
-    }
-    x.exponent += y.sign ? -power : power;
+  if (cb == kZero) return unchanged(x, control, flags);
+  const Exact y = unpack(b.value);
+  constexpr i32 kSaturated = 1 << 16;  // far beyond every exponent
+  i32 power = 0;
+  if (y.exponent >= 16) {
+    power = kSaturated;
+  } else if (y.exponent >= 0) {
+    power = static_cast<i32>(y.significand >> (127 - y.exponent));
   }
+  x.exponent += y.sign ? -power : power;
   return round_to_register(x, 64, control, flags);
 }
 
@@ -252,10 +256,10 @@ Remainder remainder(const Operand& a, const Operand& b, bool nearest, Control co
   if (needs_nan_rules(ca) || needs_nan_rules(cb)) return {propagate_nan(a.value, b.value)};
   if (ca == kInfinity || cb == kZero) return {invalid()};
   const u16 flags = denormal_flag(a, b);
-  if (ca == kZero) return {{a.value, flags}};
+  if (ca == kZero) return {{a.value, flags}, true};
   if (stops(flags, control)) return {{a.value, flags}};
   const Exact x = unpack(a.value);
-  if (cb == kInfinity) return {round_to_register(x, 64, control, flags)};
+  if (cb == kInfinity) return {unchanged(x, control, flags), true};
   const Exact y = unpack(b.value);
   const u64 divisor = static_cast<u64>(y.significand >> 64);
   const u64 dividend = static_cast<u64>(x.significand >> 64);
@@ -267,7 +271,7 @@ Remainder remainder(const Operand& a, const Operand& b, bool nearest, Control co
     const Result result = rest == 0 ? Result{float80::zero(x.sign), flags}
                                     : round_to_register(normalized(x.sign, x.exponent - static_cast<i32>(n) + 64, rest),
                                                         64, control, flags);
-    return {result, 0, true};
+    return {result, true, 0, true};
   }
   // value = (quotient * divisor + rest) in units of 2^(y.exponent - 63), rest doubled where a half bit is needed.
   u64 quotient = 0;
@@ -279,7 +283,7 @@ Remainder remainder(const Operand& a, const Operand& b, bool nearest, Control co
   } else if (difference == -1) {
     rest = dividend;
   } else {
-    return {round_to_register(x, 64, control, flags)};
+    return {round_to_register(x, 64, control, flags), true};
   }
   bool sign = x.sign;
   if (nearest) {
@@ -292,8 +296,8 @@ Remainder remainder(const Operand& a, const Operand& b, bool nearest, Control co
     }
   }
   const u8 low_quotient = static_cast<u8>(quotient & 7);
-  if (rest == 0) return {{float80::zero(x.sign), flags}, low_quotient};
-  return {round_to_register(normalized(sign, y.exponent + 63, rest), 64, control, flags), low_quotient};
+  if (rest == 0) return {{float80::zero(x.sign), flags}, true, low_quotient};
+  return {round_to_register(normalized(sign, y.exponent + 63, rest), 64, control, flags), true, low_quotient};
 }
 
 Comparison compare(const Operand& a, const Operand& b, bool quiet) {

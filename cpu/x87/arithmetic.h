@@ -41,6 +41,7 @@ Extracted extract(const Operand& a, Control control);
 /// FPREM (`nearest` false) and FPREM1 (true). `quotient` has the low three bits of the quotient when complete.
 struct Remainder {
   Result result;
+  bool has_quotient = false;  // false for NaNs and invalid operands: C3 and C0 stay as they were
   u8 quotient = 0;
   bool partial = false;  // C2
 };

@@ -6,8 +6,6 @@
 // pending exception already, and keeps the instruction and data pointers (cpu/x87/pointers.h).
 #pragma once
 
-#include <optional>
-
 #include "cpu/x87/arithmetic.h"
 #include "cpu/x87/conversions.h"
 #include "cpu/x87/x87_state.h"
@@ -44,8 +42,8 @@ void compare_memory(X87State& x87, const Operand& source, unsigned pops);
 void compare_register(X87State& x87, unsigned source, bool quiet, unsigned pops);
 void test(X87State& x87);     // FTST
 void examine(X87State& x87);  // FXAM
-/// FCOMI and kin. The order to put into ZF, PF and CF; nothing when an unmasked exception leaves the flags alone.
-std::optional<Order> compare_to_flags(X87State& x87, unsigned source, bool quiet, bool pop);
+/// FCOMI and kin. The order to put into ZF, PF and CF, even when an unmasked exception is now pending.
+Order compare_to_flags(X87State& x87, unsigned source, bool quiet, bool pop);
 
 // ---- transfers (instructions_transfer.cpp) ----
 
@@ -77,6 +75,7 @@ void commit_store(X87State& x87, const StorePlan& plan, bool pop);
 
 void initialize(X87State& x87);        // FNINIT
 void clear_exceptions(X87State& x87);  // FNCLEX
+void empty_mmx_state(X87State& x87);   // EMMS
 void load_control_word(X87State& x87, u16 value);
 void rotate_stack(X87State& x87, int by);                 // FINCSTP +1, FDECSTP -1
 void free_register(X87State& x87, unsigned i, bool pop);  // FFREE, FFREEP

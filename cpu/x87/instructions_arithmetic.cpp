@@ -134,13 +134,13 @@ void scale_instruction(X87State& x87) {
 }
 
 void remainder_instruction(X87State& x87, bool nearest) {
-  set_condition(x87, kConditions, false);
+  set_condition(x87, kC2, false);
   if (x87.empty(0) || x87.empty(1)) {
     if (stack_underflow(x87)) write_st(x87, 0, float80::kIndefinite);
     return;
   }
   const Remainder r = remainder(operand_st(x87, 0), operand_st(x87, 1), nearest, Control{x87.control_word});
-  if (!deliver(x87, 0, r.result)) return;
+  if (!deliver(x87, 0, r.result) || !r.has_quotient) return;
   set_condition(x87, kC2, r.partial);
   set_condition(x87, kC1, (r.quotient & 1) != 0);
   set_condition(x87, kC3, (r.quotient & 2) != 0);

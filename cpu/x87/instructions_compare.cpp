@@ -86,14 +86,13 @@ void examine(X87State& x87) {
   set_condition(x87, codes, true);
 }
 
-std::optional<Order> compare_to_flags(X87State& x87, unsigned source, bool quiet, bool pops) {
+Order compare_to_flags(X87State& x87, unsigned source, bool quiet, bool pops) {
   const bool underflow = x87.empty(0) || x87.empty(source);
   const Comparison comparison =
       underflow ? kStackUnderflow
                 : compare(Operand::from_register(x87.st(0)), Operand::from_register(x87.st(source)), quiet);
-  set_condition(x87, kC1, false);
-  if (!record(x87, comparison.exceptions)) return std::nullopt;
-  if (pops) pop(x87);
+  if (underflow) set_condition(x87, kC1, false);
+  if (record(x87, comparison.exceptions) && pops) pop(x87);
   return comparison.order;
 }
 

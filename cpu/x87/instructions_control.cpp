@@ -11,6 +11,11 @@ void initialize(X87State& x87) {
   x87 = initial;
 }
 
+void empty_mmx_state(X87State& x87) {
+  x87.set_top(0);
+  x87.valid_mask = 0;
+}
+
 void clear_exceptions(X87State& x87) {
   x87.status_word = static_cast<u16>(x87.status_word & ~(kExceptions | kStackFault | kErrorSummary | kBusy));
 }
@@ -26,8 +31,9 @@ void rotate_stack(X87State& x87, int by) {
 }
 
 void free_register(X87State& x87, unsigned i, bool pops) {
+  set_condition(x87, kC1, false);
   x87.valid_mask = static_cast<u8>(x87.valid_mask & ~(1u << x87.physical(i)));
-  if (pops) x87.set_top(x87.top() + 1);
+  if (pops) pop(x87);
 }
 
 }  // namespace bhvm::x87

@@ -35,8 +35,8 @@ void push_or_overflow(X87State& x87, const Float80& value) {
 
 StorePlan plan(const X87State& x87, u64 low, u16 high, u16 exceptions, bool rounded_up) {
   constexpr u16 kKeepsMemory = kIe | kOe | kUe;
-  const bool write = (exceptions & kKeepsMemory & ~x87.control_word) == 0;
-  return {write, low, high, exceptions, rounded_up};
+  if ((exceptions & kKeepsMemory & ~x87.control_word) == 0) return {true, low, high, exceptions, rounded_up};
+  return {false, low, high, static_cast<u16>(exceptions & ~kPe), false};  // nothing was rounded
 }
 
 }  // namespace
@@ -51,16 +51,16 @@ void load(X87State& x87, const Operand& operand, bool checked) {
     push(x87, operand.value);
     return;
   }
-  Result result{operand.value, operand.denormal ? kDe : u16{0}};
-  if (float80::is_nan(float80::classify(operand.value))) result = propagate_nan(operand.value);
-  if (record(x87, result.exceptions)) push(x87, result.value);
+  if (float80::is_nan(float80::classify(operand.value))) {
+    const Result nan = propagate_nan(operand.value);
+    if (record(x87, nan.exceptions)) push(x87, nan.value);
+    return;
+  }
+  record(x87, operand.denormal ? kDe : u16{0});  // unmasked or not: the number is loaded
+  push(x87, operand.value);
 }
 
 void load_register(X87State& x87, unsigned source) {
-  if (push_overflows(x87)) {
-    if (stack_overflow(x87)) push(x87, float80::kIndefinite);
-    return;
-  }
   if (x87.empty(source)) {
     if (stack_underflow(x87)) push(x87, float80::kIndefinite);
     return;
@@ -103,7 +103,6 @@ void conditional_move(X87State& x87, unsigned source, bool condition) {
     if (stack_underflow(x87)) write_st(x87, 0, float80::kIndefinite);
     return;
   }
-  set_condition(x87, kC1, false);
   if (condition) x87.st(0) = x87.st(source);
 }
 

@@ -81,20 +81,22 @@ Rounded round_to_format(const Exact& exact, const Format& format, Control contro
   if (exponent > format.max_exponent) {
     if (control.masked(kOe)) return overflow(exact.sign, format, mode, kOe | kPe);
     const i32 wrapped = exponent - format.wrap;
-    if (wrapped > format.max_exponent) return overflow(exact.sign, format, mode, kOe | kPe);
+    if (wrapped > format.max_exponent)
+      return {0, 0, true, static_cast<u16>(kOe | kPe), true};  // FSCALE only: infinity in every mode
     return {wrapped, normal.significand, false, static_cast<u16>(kOe | precision_flag), normal.up};
   }
   if (exponent >= format.min_exponent) {
     return {exponent, normal.significand, false, precision_flag, normal.up};
   }
-  if (!control.masked(kUe) && exponent + format.wrap >= format.min_exponent) {
+  if (!control.masked(kUe)) {
+    if (exponent + format.wrap < format.min_exponent) {  // FSCALE only: zero in every mode
+      return {format.min_exponent, 0, false, kUe | kPe, false};
+    }
     return {exponent + format.wrap, normal.significand, false, static_cast<u16>(kUe | precision_flag), normal.up};
   }
   const u128 shifted = shift_right_sticky(exact.significand, i64{format.min_exponent} - exact.exponent);
   const Cut tiny = cut(exact.sign, shifted, format.precision, mode);
-  const bool underflow = tiny.inexact || !control.masked(kUe);
-  const u16 exceptions = static_cast<u16>((underflow ? kUe : 0) | (tiny.inexact ? kPe : 0));
-  return {format.min_exponent, tiny.significand, false, exceptions, tiny.up};
+  return {format.min_exponent, tiny.significand, false, tiny.inexact ? u16{kUe | kPe} : u16{0}, tiny.up};
 }
 
 Result round_to_register(const Exact& exact, unsigned precision, Control control, u16 exceptions) {
