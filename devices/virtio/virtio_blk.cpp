@@ -1,0 +1,180 @@
+#include "devices/virtio/virtio_blk.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include "devices/virtio/virtio_ids.h"
+
+namespace bhvm {
+namespace {
+
+/// 5.2.4: struct virtio_blk_config.
+struct BlkConfig {
+  u64 capacity = 0;  // in sectors
+  u32 size_max = 0;
+  u32 seg_max = 0;
+  u16 cylinders = 0;
+  u8 heads = 0;
+  u8 sectors = 0;
+  u32 blk_size = 0;
+  u8 physical_block_exp = 0;
+  u8 alignment_offset = 0;
+  u16 min_io_size = 0;
+  u32 opt_io_size = 0;
+  u8 writeback = 0;
+  u8 unused0 = 0;
+  u16 num_queues = 0;
+  u32 max_discard_sectors = 0;
+  u32 max_discard_seg = 0;
+  u32 discard_sector_alignment = 0;
+  u32 max_write_zeroes_sectors = 0;
+  u32 max_write_zeroes_seg = 0;
+  u8 write_zeroes_may_unmap = 0;
+  std::array<u8, 3> unused1{};
+};
+static_assert(sizeof(BlkConfig) == 64 && offsetof(BlkConfig, writeback) == 32);
+
+constexpr u32 kSectorsPerBlock = kDiskBlockSize / kSectorSize;
+
+/// a + b, or the end of time.
+constexpr u64 later(u64 a, u64 b) { return a + b < a ? ~u64{0} : a + b; }
+
+}  // namespace
+
+VirtioBlk::VirtioBlk(DiskImage& disk, EventPort events, const VirtioBlkOptions& options)
+    : disk_(&disk), events_(events), read_only_(options.read_only), timing_(options.timing) {
+  std::copy_n(options.id.begin(), std::min(options.id.size(), id_.size()), id_.begin());
+}
+
+void VirtioBlk::set_state(const VirtioBlkState& state) {
+  state_ = state;
+  if (state_.in_flight.size() > kQueueSize) state_.in_flight.resize(kQueueSize);
+  std::ranges::stable_sort(state_.in_flight, {}, &VirtioBlkInFlight::due_ns);
+}
+
+u32 VirtioBlk::device_id() const { return virtio_id::kBlock; }
+
+u64 VirtioBlk::device_features() const {
+  constexpr u64 kAlways = blk_feature::kSegMax | blk_feature::kBlkSize | blk_feature::kFlush | blk_feature::kTopology |
+                          blk_feature::kConfigWce;
+  return kAlways | (read_only_ ? blk_feature::kRo : blk_feature::kDiscard | blk_feature::kWriteZeroes);
+}
+
+u8 VirtioBlk::read_config(u64 offset) const {
+  const BlkConfig config{
+      .capacity = disk_->sectors(),
+      .seg_max = kQueueSize - 2,  // beside header and status
+      .blk_size = kSectorSize,
+      .physical_block_exp = 3,  // 2^3 sectors: the image's own blocks
+      .min_io_size = kSectorsPerBlock,
+      .writeback = static_cast<u8>(state_.writeback ? 1 : 0),
+      .max_discard_sectors = BlkRequest::kRangeSectorsMax,
+      .max_discard_seg = BlkRequest::kRangesMax,
+      .discard_sector_alignment = kSectorsPerBlock,
+      .max_write_zeroes_sectors = BlkRequest::kRangeSectorsMax,
+      .max_write_zeroes_seg = BlkRequest::kRangesMax,
+      .write_zeroes_may_unmap = 1,
+  };
+  std::array<u8, sizeof config> bytes;
+  std::memcpy(bytes.data(), &config, sizeof config);
+  return config_byte(bytes, offset);
+}
+
+void VirtioBlk::write_config(u64 offset, u8 value) {
+  if (offset != offsetof(BlkConfig, writeback) || !attached()) return;
+  if ((transport().negotiated_features() & blk_feature::kConfigWce) == 0) return;
+  state_.writeback = value != 0;
+  if (!state_.writeback) disk_->sync();
+}
+
+void VirtioBlk::on_features(u64 negotiated) {
+  // 5.2.5.2: without FLUSH a driver starts in writethrough mode.
+  state_.writeback = (negotiated & blk_feature::kFlush) != 0;
+}
+
+bool VirtioBlk::writeback() const {
+  const u64 negotiated = transport().negotiated_features();
+  return (negotiated & blk_feature::kConfigWce) != 0 ? state_.writeback : (negotiated & blk_feature::kFlush) != 0;
+}
+
+void VirtioBlk::reset() {
+  state_ = VirtioBlkState{};
+  events_.disarm(kEventComplete);
+}
+
+void VirtioBlk::on_notify(u32) {
+  accept();
+  arm();
+}
+
+/// Takes what the driver made available, as long as there is room for it in flight.
+void VirtioBlk::accept() {
+  while (usable(0) && state_.in_flight.size() < kQueueSize) {
+    if (!next_chain(0, chain_)) return;
+    BlkRequestHeader header;
+    if (!BlkRequest::read_header(transport().queue(0), chain_, header)) {
+      transport().fail();
+      return;
+    }
+    const VirtioBlkInFlight request{completion_time_ns(header, chain_), chain_.head};
+    state_.in_flight.insert(std::ranges::upper_bound(state_.in_flight, request.due_ns, {}, &VirtioBlkInFlight::due_ns),
+                            request);
+  }
+}
+
+u64 VirtioBlk::completion_time_ns(const BlkRequestHeader& header, const Chain& chain) {
+  u64 latency_ns = timing_.write_latency_ns;
+  u64 bytes = 0;
+  if (header.type == blk_type::kIn) {
+    latency_ns = timing_.read_latency_ns;
+    bytes = chain.writable_bytes - 1;
+  } else if (header.type == blk_type::kOut) {
+    bytes = chain.readable_bytes - sizeof header;
+  } else if (header.type == blk_type::kFlush) {
+    latency_ns = timing_.flush_latency_ns;
+  }
+  if (bytes > BlkRequest::kTransferMax) bytes = 0;  // will be refused
+  const u64 start_ns = std::max(events_.now_ns(), state_.transfer_end_ns);
+  state_.transfer_end_ns = later(start_ns, bytes * timing_.ns_per_mib >> 20);
+  return std::max(later(state_.transfer_end_ns, latency_ns), later(events_.now_ns(), 1));
+}
+
+void VirtioBlk::arm() {
+  if (state_.in_flight.empty()) {
+    events_.disarm(kEventComplete);
+  } else {
+    events_.arm(kEventComplete, state_.in_flight.front().due_ns);
+  }
+}
+
+void VirtioBlk::on_event(u32 kind) {
+  if (kind != kEventComplete) return;
+  const u64 now_ns = events_.now_ns();
+  while (!state_.in_flight.empty() && state_.in_flight.front().due_ns <= now_ns) {
+    const u16 head = state_.in_flight.front().head;
+    state_.in_flight.erase(state_.in_flight.begin());
+    if (!complete(head)) break;
+  }
+  if (attached()) transport().notify_used(0);
+  accept();
+  arm();
+}
+
+/// False when the queue cannot be used (any more): the request is dropped.
+bool VirtioBlk::complete(u16 head) {
+  if (!usable(0)) return false;
+  const Virtqueue queue = transport().queue(0);
+  BlkRequestHeader header;
+  if (!queue.read_chain(head, chain_) || !BlkRequest::read_header(queue, chain_, header)) {
+    transport().fail();  // the driver changed it while it was in flight
+    return false;
+  }
+  const BlkTarget target{*disk_, read_only_, transport().negotiated_features(), id_};
+  const u64 written = BlkRequest::execute(target, queue, chain_);
+  if (!writeback()) disk_->sync();
+  use_chain(0, head, written);
+  return true;
+}
+
+}  // namespace bhvm

@@ -1,0 +1,114 @@
+#include "devices/virtio/virtio_blk_request.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace bhvm {
+namespace {
+
+constexpr u64 kBufferSize = 64 * 1024;
+constexpr u32 kFlagUnmap = 1;
+
+bool on_disk(const DiskImage& disk, u64 sector, u64 sectors) {
+  return sector <= disk.sectors() && sectors <= disk.sectors() - sector;
+}
+
+/// Is this a transfer of whole sectors of the disk, and not too many?
+bool transferable(const DiskImage& disk, u64 sector, u64 bytes) {
+  return bytes % kSectorSize == 0 && bytes <= BlkRequest::kTransferMax && on_disk(disk, sector, bytes / kSectorSize);
+}
+
+BlkStatus read_sectors(const BlkTarget& target, u64 sector, ChainCursor data, u64 bytes, u64& written) {
+  if (!transferable(target.disk, sector, bytes)) return BlkStatus::kIoErr;
+  std::vector<u8> buffer(std::min(bytes, kBufferSize));
+  while (written < bytes) {
+    const std::span<u8> piece(buffer.data(), std::min<u64>(buffer.size(), bytes - written));
+    if (!target.disk.read(sector * kSectorSize + written, piece)) return BlkStatus::kIoErr;
+    if (data.write(piece.data(), piece.size()) != piece.size()) return BlkStatus::kIoErr;
+    written += piece.size();
+  }
+  return BlkStatus::kOk;
+}
+
+BlkStatus write_sectors(const BlkTarget& target, u64 sector, ChainCursor data) {
+  const u64 bytes = data.remaining();
+  if (target.read_only || !transferable(target.disk, sector, bytes)) return BlkStatus::kIoErr;
+  std::vector<u8> buffer(std::min(bytes, kBufferSize));
+  u64 done = 0;
+  while (done < bytes) {
+    const std::span<u8> piece(buffer.data(), std::min<u64>(buffer.size(), bytes - done));
+    if (data.read(piece.data(), piece.size()) != piece.size()) return BlkStatus::kIoErr;
+    if (!target.disk.write(sector * kSectorSize + done, piece)) return BlkStatus::kIoErr;
+    done += piece.size();
+  }
+  return BlkStatus::kOk;
+}
+
+/// Discard and write zeroes: all ranges are checked before the first is zeroed.
+BlkStatus zero_ranges(const BlkTarget& target, ChainCursor data, bool discard) {
+  if ((target.features & (discard ? blk_feature::kDiscard : blk_feature::kWriteZeroes)) == 0) return BlkStatus::kUnsupp;
+  if (target.read_only) return BlkStatus::kIoErr;
+  std::array<BlkRange, BlkRequest::kRangesMax> ranges;
+  const u64 count = data.remaining() / sizeof(BlkRange);
+  if (count == 0 || count > ranges.size() || data.remaining() % sizeof(BlkRange) != 0) return BlkStatus::kIoErr;
+  if (data.read(ranges.data(), count * sizeof(BlkRange)) != count * sizeof(BlkRange)) return BlkStatus::kIoErr;
+  const std::span<const BlkRange> given(ranges.data(), count);
+  for (const BlkRange& range : given) {
+    // 5.2.6.2: unknown flags, and unmap in a discard, are not supported.
+    if ((range.flags & (discard ? ~u32{0} : ~kFlagUnmap)) != 0) return BlkStatus::kUnsupp;
+    if (range.num_sectors > BlkRequest::kRangeSectorsMax || !on_disk(target.disk, range.sector, range.num_sectors)) {
+      return BlkStatus::kIoErr;
+    }
+  }
+  for (const BlkRange& range : given) {
+    if (!target.disk.write_zeroes(range.sector * kSectorSize, u64{range.num_sectors} * kSectorSize)) {
+      return BlkStatus::kIoErr;
+    }
+  }
+  return BlkStatus::kOk;
+}
+
+}  // namespace
+
+bool BlkRequest::read_header(const Virtqueue& queue, const Chain& chain, BlkRequestHeader& header) {
+  if (chain.writable_bytes < 1) return false;
+  return queue.reader(chain).read(&header, sizeof header) == sizeof header;
+}
+
+u64 BlkRequest::execute(const BlkTarget& target, const Virtqueue& queue, const Chain& chain) {
+  BlkRequestHeader header;
+  ChainCursor out = queue.reader(chain);
+  out.read(&header, sizeof header);
+  ChainCursor in = queue.writer(chain);
+  const u64 in_bytes = chain.writable_bytes - 1;  // the last byte is the status
+
+  u64 written = 0;
+  BlkStatus status = BlkStatus::kUnsupp;
+  switch (header.type) {
+    case blk_type::kIn:
+      status = read_sectors(target, header.sector, in, in_bytes, written);
+      break;
+    case blk_type::kOut:
+      status = write_sectors(target, header.sector, out);
+      break;
+    case blk_type::kFlush:
+      target.disk.sync();
+      status = BlkStatus::kOk;
+      break;
+    case blk_type::kGetId:
+      written = ChainCursor(in).write(target.id.data(), std::min<u64>(in_bytes, target.id.size()));
+      status = BlkStatus::kOk;
+      break;
+    case blk_type::kDiscard:
+    case blk_type::kWriteZeroes:
+      status = zero_ranges(target, out, header.type == blk_type::kDiscard);
+      break;
+    default:
+      break;
+  }
+  in.skip(in_bytes);
+  in.write(&status, sizeof status);
+  return written == in_bytes ? in_bytes + 1 : written;
+}
+
+}  // namespace bhvm
