@@ -1,0 +1,179 @@
+#include "softmmu/tlb.h"
+
+#include <gtest/gtest.h>
+
+#include "base/random_stream.h"
+
+namespace bhvm {
+namespace {
+
+constexpr u64 kRights = tlb_flag::kPresent | tlb_flag::kWritable | tlb_flag::kDirty;
+
+bool has_data(const Tlb& tlb, u64 page) {
+  const TlbEntry& entry = tlb.state().data[data_tlb_index(page)];
+  return entry.frame != 0 && entry.tag == page;
+}
+bool has_fetch(const Tlb& tlb, u64 page, bool user) {
+  const TlbEntry& entry = tlb.state().fetch[fetch_tlb_index(page)];
+  return entry.frame != 0 && entry.tag == (page | (user ? 1 : 0));
+}
+
+TEST(Tlb, ReplacesWhatHasTheSameIndex) {
+  Tlb tlb;
+  tlb.enter_data({0x1000}, {0x5000}, kRights);
+  EXPECT_TRUE(has_data(tlb, 0x1000));
+  const u64 rival = 0x1000 + kDataTlbEntries * kPageSize;
+  tlb.enter_data({rival}, {0x6000}, kRights);
+  EXPECT_FALSE(has_data(tlb, 0x1000));
+  EXPECT_TRUE(has_data(tlb, rival));
+}
+
+TEST(Tlb, FastEntriesLeadToTheHost) {
+  Tlb tlb;
+  alignas(kPageSize) static u8 host[2 * kPageSize];
+  FastEntry* fast = tlb.fast(DataMode::kUser);
+  const unsigned index = data_tlb_index(0x7000);
+  EXPECT_EQ(fast[index].read_tag, kNoTag);
+  tlb.enter_data({0x7000}, {0x5000}, kRights);
+  tlb.fill_fast_read(DataMode::kUser, {0x7000}, host);
+  EXPECT_EQ(fast[index].read_tag, 0x7000u);
+  EXPECT_EQ(fast[index].write_tag, kNoTag);
+  EXPECT_EQ(reinterpret_cast<u8*>(0x7123 + fast[index].addend), host + 0x123);
+  tlb.fill_fast_write(DataMode::kUser, {0x7000}, host + kPageSize);  // copied in between
+  EXPECT_EQ(fast[index].read_tag, 0x7000u);
+  EXPECT_EQ(fast[index].write_tag, 0x7000u);
+  EXPECT_EQ(reinterpret_cast<u8*>(0x7000 + fast[index].addend), host + kPageSize);
+  tlb.fill_fast_read(DataMode::kUser, {0x7000}, host + kPageSize);
+  EXPECT_EQ(fast[index].write_tag, 0x7000u);  // the same place: stores may stay
+  tlb.fill_fast_read(DataMode::kUser, {0x7000}, host);
+  EXPECT_EQ(fast[index].write_tag, kNoTag);
+
+  tlb.fill_fast_read(DataMode::kSupervisor, {0x7000}, host);
+  tlb.drop_fast({0x6000});
+  EXPECT_EQ(fast[index].read_tag, 0x7000u);
+  tlb.drop_fast({0x5000});
+  EXPECT_EQ(fast[index].read_tag, kNoTag);
+  EXPECT_EQ(tlb.fast(DataMode::kSupervisor)[index].read_tag, kNoTag);
+  EXPECT_TRUE(has_data(tlb, 0x7000));
+}
+
+TEST(Tlb, RemovingATranslationRemovesItsFastEntries) {
+  alignas(kPageSize) static u8 host[kPageSize];
+  const auto removals = {
+      +[](Tlb& tlb) { tlb.flush_all(); },
+      +[](Tlb& tlb) { tlb.flush_non_global(); },
+      +[](Tlb& tlb) { tlb.flush_page({0x7fff}); },
+      +[](Tlb& tlb) { tlb.enter_data({0x7000}, {0x5000}, tlb_flag::kPresent); },
+      +[](Tlb& tlb) { tlb.enter_data({0x7000 + kDataTlbEntries * kPageSize}, {0x5000}, kRights); },
+      +[](Tlb& tlb) { tlb.set_state(TlbState(tlb.state())); },
+      +[](Tlb& tlb) { tlb.drop_all_fast(); },
+  };
+  for (const auto remove : removals) {
+    Tlb tlb;
+    tlb.enter_data({0x7000}, {0x5000}, kRights);
+    for (const DataMode mode : {DataMode::kUser, DataMode::kSupervisor, DataMode::kSupervisorOverUser}) {
+      tlb.fill_fast_write(mode, {0x7000}, host);
+    }
+    remove(tlb);
+    for (const DataMode mode : {DataMode::kUser, DataMode::kSupervisor, DataMode::kSupervisorOverUser}) {
+      EXPECT_EQ(tlb.fast(mode)[7].read_tag, kNoTag);
+      EXPECT_EQ(tlb.fast(mode)[7].write_tag, kNoTag);
+    }
+  }
+}
+
+TEST(Tlb, GlobalTranslationsSurviveAChangeOfTables) {
+  Tlb tlb;
+  tlb.enter_data({0x1000}, {0x5000}, kRights | tlb_flag::kGlobal);
+  tlb.enter_data({0x2000}, {0x6000}, kRights);
+  tlb.enter_fetch({0x1000}, true, {0x5000}, kRights | tlb_flag::kGlobal);
+  tlb.enter_fetch({0x2000}, false, {0x6000}, kRights);
+  tlb.flush_non_global();
+  EXPECT_TRUE(has_data(tlb, 0x1000));
+  EXPECT_FALSE(has_data(tlb, 0x2000));
+  EXPECT_TRUE(has_fetch(tlb, 0x1000, true));
+  EXPECT_FALSE(has_fetch(tlb, 0x2000, false));
+  tlb.flush_all();
+  EXPECT_FALSE(has_data(tlb, 0x1000));
+  EXPECT_FALSE(has_fetch(tlb, 0x1000, true));
+}
+
+TEST(Tlb, FlushPageTakesGlobalAndBothPrivileges) {
+  Tlb tlb;
+  tlb.enter_data({0x1000}, {0x5000}, kRights | tlb_flag::kGlobal);
+  tlb.enter_fetch({0x1000}, true, {0x5000}, kRights);
+  tlb.enter_data({0x2000}, {0x6000}, kRights);
+  tlb.flush_page({0x1abc});
+  EXPECT_FALSE(has_data(tlb, 0x1000));
+  EXPECT_FALSE(has_fetch(tlb, 0x1000, true));
+  EXPECT_TRUE(has_data(tlb, 0x2000));
+}
+
+struct LargePage {
+  u64 flags;
+  u64 size;
+};
+
+TEST(Tlb, FlushPageTakesAllPiecesOfALargePage) {
+  for (const LargePage& large :
+       {LargePage{tlb_flag::kSize2M, u64{2} << 20}, LargePage{tlb_flag::kSize2M | tlb_flag::kSize4M, u64{4} << 20},
+        LargePage{tlb_flag::kSize1G, u64{1} << 30}}) {
+    Tlb tlb;
+    const u64 base = u64{5} << 30;
+    tlb.enter_data({base}, {0}, kRights | large.flags);
+    tlb.enter_data({base + large.size - kPageSize}, {large.size - kPageSize}, kRights | large.flags);
+    tlb.enter_fetch({base + 0x5000}, false, {0x5000}, kRights | large.flags);
+    tlb.enter_data({base + large.size}, {0},
+                   kRights | large.flags);               // the next one; takes index 0 from the first piece
+    tlb.enter_data({base + 0x3000}, {0x3000}, kRights);  // a small translation within stays
+    tlb.flush_page({base + 0x7123});                     // no piece of its own is entered
+    EXPECT_FALSE(has_data(tlb, base));
+    EXPECT_FALSE(has_data(tlb, base + large.size - kPageSize));
+    EXPECT_FALSE(has_fetch(tlb, base + 0x5000, false));
+    EXPECT_TRUE(has_data(tlb, base + large.size));
+    EXPECT_TRUE(has_data(tlb, base + 0x3000));
+  }
+}
+
+/// All bookkeeping is derived from the state: a TLB restored at any moment behaves like the one that lived on.
+TEST(Tlb, ARestoredOneGoesOnTheSame) {
+  RandomStream random(23, 0, "tlb test");
+  constexpr std::array<u64, 4> kSizes{0, tlb_flag::kSize2M, tlb_flag::kSize1G, tlb_flag::kSize2M | tlb_flag::kSize4M};
+  Tlb tlb;
+  Tlb restored;
+  for (int round = 0; round < 20000; ++round) {
+    const u64 linear =
+        ((random.below(3) << 38) | (random.below(4) << 30) | (random.below(3) << 21)) + random.below(64) * kPageSize;
+    const u64 flags = kRights | (random.below(2) ? tlb_flag::kGlobal : 0) | kSizes[random.below(4)];
+    const u64 what = random.below(40);
+    const bool user = random.below(2) == 0;
+    for (Tlb* each : {&tlb, &restored}) {
+      if (what == 0)
+        each->flush_non_global();
+      else if (what == 1 && round % 10 == 0)
+        each->flush_all();
+      else if (what < 12)
+        each->flush_page({linear});
+      else if (what < 26)
+        each->enter_data({linear}, {linear}, flags);
+      else
+        each->enter_fetch({linear}, user, {linear}, flags);
+    }
+    if (what == 39) {
+      const TlbState state = restored.state();
+      restored.set_state(state);
+    }
+    if (round % 100 != 0) continue;
+    for (unsigned i = 0; i < kDataTlbEntries; ++i) {
+      ASSERT_EQ(tlb.state().data[i].tag, restored.state().data[i].tag);
+      ASSERT_EQ(tlb.state().data[i].frame, restored.state().data[i].frame);
+    }
+    for (unsigned i = 0; i < kFetchTlbEntries; ++i) {
+      ASSERT_EQ(tlb.state().fetch[i].tag, restored.state().fetch[i].tag);
+      ASSERT_EQ(tlb.state().fetch[i].frame, restored.state().fetch[i].frame);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace bhvm
