@@ -1,0 +1,187 @@
+// From a semantics to handlers and ops.
+//
+// A semantics is a pure function over register values: R f(S), R f(D, S), either with a trailing Imm, or R f(D, S,
+// Xmm0). D is read from the destination, S from the source (register or memory), and sizeof(R) bytes are written to the
+// destination, so a scalar instruction that keeps the upper part of its destination simply returns the scalar.
+// compute<f, ...> is the handler of one operand form.
+//
+// MMX instructions first raise a pending x87 exception, and mark all x87 registers valid once nothing can fault any
+// more (SDM 1, 9.5.1, 9.6.2).
+#pragma once
+
+#include "cpu/block_builder.h"
+#include "cpu/handler.h"
+#include "cpu/sse/vector.h"
+#include "cpu/undefined.h"
+
+namespace bhvm::sse {
+
+/// Where a source operand comes from.
+enum class From : u8 {
+  kRegister,
+  kAligned,    // memory; #GP(0) unless aligned to 16 bytes
+  kUnaligned,  // memory
+  kSimple,     // memory, unaligned, address without an index
+};
+/// Where a result goes.
+enum class Into : u8 { kXmm, kMmx, kGpr };
+
+/// Raises #MF.
+BHVM_HANDLER(raise_x87_exception);
+/// Goes on: fences, prefetches.
+BHVM_HANDLER(no_operation);
+
+template <class F>
+struct Signature;
+template <class R, class S>
+struct Signature<R (*)(S)> {
+  using Result = R;
+  using Source = S;
+  template <R (*f)(S)>
+  BHVM_INLINE static R apply(Cpu&, const Op*, const S& source) {
+    return f(source);
+  }
+};
+template <class R, class S>
+struct Signature<R (*)(S, Imm)> {
+  using Result = R;
+  using Source = S;
+  template <R (*f)(S, Imm)>
+  BHVM_INLINE static R apply(Cpu&, const Op* op, const S& source) {
+    return f(source, Imm{static_cast<u8>(op->imm)});
+  }
+};
+template <class R, class D, class S>
+struct Signature<R (*)(D, S)> {
+  using Result = R;
+  using Source = S;
+  template <R (*f)(D, S)>
+  BHVM_INLINE static R apply(Cpu& cpu, const Op* op, const S& source) {
+    return f(operand<D>(cpu, op->dst), source);
+  }
+};
+template <class R, class D, class S>
+struct Signature<R (*)(D, S, Imm)> {
+  using Result = R;
+  using Source = S;
+  template <R (*f)(D, S, Imm)>
+  BHVM_INLINE static R apply(Cpu& cpu, const Op* op, const S& source) {
+    return f(operand<D>(cpu, op->dst), source, Imm{static_cast<u8>(op->imm)});
+  }
+};
+template <class R, class D, class S>
+struct Signature<R (*)(D, S, Xmm0)> {
+  using Result = R;
+  using Source = S;
+  template <R (*f)(D, S, Xmm0)>
+  BHVM_INLINE static R apply(Cpu& cpu, const Op* op, const S& source) {
+    return f(operand<D>(cpu, op->dst), source, Xmm0{as<u8x16>(cpu.s.xmm[0])});
+  }
+};
+
+/// Writes a result; an MMX register's exponent field becomes all ones (SDM 1, 9.5.1).
+template <Into into, class R>
+BHVM_INLINE void write_result(Cpu& cpu, u16 offset, const R& result) {
+  if constexpr (into == Into::kGpr) {
+    write_gpr<R>(cpu, offset, result);
+  } else if constexpr (into == Into::kMmx) {
+    operand<Float80>(cpu, offset) = Float80{as<u64>(result), 0xFFFF};
+  } else {
+    operand<R>(cpu, offset) = result;
+  }
+}
+
+BHVM_INLINE bool aligned_to_16(u64 linear) { return (linear & 15) == 0; }
+
+/// In a handler: reads the source operand into `source`, or leaves.
+#define BHVM_SSE_SOURCE(from, source)                                                                   \
+  do {                                                                                                  \
+    if constexpr ((from) == From::kRegister) {                                                          \
+      source = operand<decltype(source)>(cpu, op->src);                                                 \
+    } else {                                                                                            \
+      const u64 bhvm_linear = (from) == From::kSimple ? address_of_base(cpu, op) : address_of(cpu, op); \
+      if ((from) == From::kAligned && BHVM_UNLIKELY(!aligned_to_16(bhvm_linear)))                       \
+        BHVM_BECOME(raise_general_protection);                                                          \
+      if (!load(cpu, bhvm_linear, source)) BHVM_FAULT;                                                  \
+    }                                                                                                   \
+  } while (0)
+
+/// In a handler of an instruction with an MMX register: an x87 exception waits.
+#define BHVM_MMX_CHECK                                                                  \
+  do {                                                                                  \
+    if (BHVM_UNLIKELY(cpu.s.x87.exception_pending())) BHVM_BECOME(raise_x87_exception); \
+  } while (0)
+
+/// destination = f(destination, source, ...).
+template <auto f, From from, Into into, bool mmx>
+BHVM_HANDLER(compute) {
+  using Of = Signature<decltype(f)>;
+  if constexpr (mmx) BHVM_MMX_CHECK;
+  typename Of::Source source;
+  BHVM_SSE_SOURCE(from, source);
+  const auto result = Of::template apply<f>(cpu, op, source);
+  if constexpr (mmx) cpu.s.x87.enter_mmx();
+  write_result<into>(cpu, op->dst, result);
+  BHVM_NEXT;
+}
+
+/// memory = f(source register, ...); the register's offset is in op->src.
+template <auto f, From into, bool mmx>
+BHVM_HANDLER(compute_store) {
+  using Of = Signature<decltype(f)>;
+  if constexpr (mmx) BHVM_MMX_CHECK;
+  const u64 linear = into == From::kSimple ? address_of_base(cpu, op) : address_of(cpu, op);
+  if (into == From::kAligned && BHVM_UNLIKELY(!aligned_to_16(linear))) BHVM_BECOME(raise_general_protection);
+  const auto result = Of::template apply<f>(cpu, op, operand<typename Of::Source>(cpu, op->src));
+  if (!store(cpu, linear, result)) BHVM_FAULT;
+  if constexpr (mmx) cpu.s.x87.enter_mmx();
+  BHVM_NEXT;
+}
+
+/// The handlers of an instruction with a destination register.
+struct Forms {
+  Handler reg = nullptr;
+  Handler mem = nullptr;
+  bool reg_can_fault = false;
+};
+
+template <auto f>
+inline constexpr From kMemoryOf =
+    sizeof(typename Signature<decltype(f)>::Source) == 16 ? From::kAligned : From::kUnaligned;
+
+/// Forms with XMM registers, or XMM to a general register.
+template <auto f, Into into = Into::kXmm, From memory = kMemoryOf<f>>
+inline constexpr Forms kXmmForms{compute<f, From::kRegister, into, false>, compute<f, memory, into, false>, false};
+/// Forms that name an MMX register.
+template <auto f, Into into = Into::kMmx>
+inline constexpr Forms kMmxForms{compute<f, From::kRegister, into, true>, compute<f, kMemoryOf<f>, into, true>, true};
+
+bool is_mmx(const ZydisDecodedOperand& operand);
+bool is_xmm(const ZydisDecodedOperand& operand);
+bool is_gpr(const ZydisDecodedOperand& operand);
+
+/// Is the unit there? If not, emits the op that raises #UD or #NM (SDM 3, 2.5 and table 13-1) and ends the block.
+bool mmx_usable(BlockBuilder& block, const Instruction& insn);
+bool sse_usable(BlockBuilder& block, const Instruction& insn);
+
+/// Emits `forms` for an instruction "dst, src[, imm]" or "dst, imm"; the unit has been found usable.
+bool emit_forms(BlockBuilder& block, const Instruction& insn, const Forms& forms);
+
+struct Row {
+  ZydisMnemonic mnemonic;
+  Translator translator;
+};
+
+/// An instruction with XMM operands only.
+template <auto f>
+bool xmm_instruction(BlockBuilder& block, const Instruction& insn) {
+  return !sse_usable(block, insn) || emit_forms(block, insn, kXmmForms<f>);
+}
+/// An instruction that exists for XMM and for MMX registers.
+template <auto xmm, auto mmx>
+bool both_instruction(BlockBuilder& block, const Instruction& insn) {
+  if (is_mmx(insn.operand(0))) return !mmx_usable(block, insn) || emit_forms(block, insn, kMmxForms<mmx>);
+  return xmm_instruction<xmm>(block, insn);
+}
+
+}  // namespace bhvm::sse

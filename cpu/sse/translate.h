@@ -1,0 +1,26 @@
+// The MMX, SSE to SSE4.2, AES-NI and PCLMULQDQ instructions.
+#pragma once
+
+#include "cpu/block_builder.h"
+
+namespace bhvm {
+
+/// Adds the group to the table.
+void register_sse(TranslatorTable& table);
+
+/// MOVSD and CMPSD are also names of string instructions, and the table is by name: the translator of those hands over
+/// instructions with visible operands to these. register_sse() adds them only where the table has no entry yet.
+bool translate_sse_movsd(BlockBuilder& block, const Instruction& insn);
+bool translate_sse_cmpsd(BlockBuilder& block, const Instruction& insn);
+
+namespace sse {
+// The parts, one file each.
+void register_moves(TranslatorTable& table);
+void register_integer(TranslatorTable& table);
+void register_float(TranslatorTable& table);
+void register_convert(TranslatorTable& table);
+void register_strings_and_ciphers(TranslatorTable& table);
+void register_control(TranslatorTable& table);
+}  // namespace sse
+
+}  // namespace bhvm
