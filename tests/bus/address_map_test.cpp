@@ -105,7 +105,9 @@ TEST_P(AddressMapAttach, RefusesOverlaps) {
   ASSERT_TRUE(map.attach(0x3000, 0x100, chip, "hpet").ok());
   const Status status = map.attach(GetParam().base, GetParam().size, chip, "new");
   EXPECT_EQ(status.ok(), GetParam().reason == nullptr);
-  if (!status.ok()) EXPECT_THAT(status.error().message, HasSubstr(GetParam().reason));
+  if (!status.ok()) {
+    EXPECT_THAT(status.error().message, HasSubstr(GetParam().reason));
+  }
   EXPECT_EQ(map.ranges().size(), status.ok() ? 3u : 2u);
 }
 

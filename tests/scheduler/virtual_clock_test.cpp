@@ -60,7 +60,9 @@ TEST(VirtualClock, UntilIsTheSmallestCountThatGetsThere) {
     const u64 start = clock.instructions();
     if (count == kMax || count > kMax - start) continue;  // not within 64 bits
     ASSERT_GE(clock.time_at(start + count), goal_ns);
-    if (count > 0) ASSERT_LT(clock.time_at(start + count - 1), goal_ns);
+    if (count > 0) {
+      ASSERT_LT(clock.time_at(start + count - 1), goal_ns);
+    }
     ASSERT_GE(clock.time_at(start + count), clock.now_ns());
   }
 }

@@ -96,7 +96,9 @@ TEST(MemoryHash, IncrementalIsFromScratch) {
         memory.hash();
         break;
       case 6:
-        if (round % 8 == 0) ASSERT_EQ(memory.hash(), hash_from_scratch(memory));
+        if (round % 8 == 0) {
+          ASSERT_EQ(memory.hash(), hash_from_scratch(memory));
+        }
         break;
       default:
         memory.write_value({page + random.below(kPageSize)}, random.below(2));

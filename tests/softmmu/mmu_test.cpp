@@ -267,7 +267,9 @@ TEST(Mmu, HostPointersAreInvisible) {
         default:
           break;
       }
-      if (round % 200 == 0) ASSERT_EQ(hash_state(quiet.mmu.state()), hash_state(disturbed.mmu.state()));
+      if (round % 200 == 0) {
+        ASSERT_EQ(hash_state(quiet.mmu.state()), hash_state(disturbed.mmu.state()));
+      }
     }
     EXPECT_EQ(quiet.memory.hash(), disturbed.memory.hash());
     EXPECT_EQ(quiet.mmu.walks(), disturbed.mmu.walks());

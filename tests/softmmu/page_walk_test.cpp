@@ -259,7 +259,7 @@ TEST_P(PageWalkRows, TranslatesOrFaults) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sdm, PageWalkRows, testing::ValuesIn(kRows),
-                         [](const testing::TestParamInfo<Row>& info) { return std::string(info.param.name); });
+                         [](const testing::TestParamInfo<Row>& row) { return std::string(row.param.name); });
 
 TEST(PageWalk, PaeUsesThePdpteRegisters) {
   PageTables tables(Paging::kPae);

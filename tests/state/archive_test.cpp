@@ -63,7 +63,7 @@ TEST(Archive, BulkFormIsTheElementwiseForm) {
 TEST(Archive, EveryTruncationFails) {
   const std::vector<u8> bytes = saved(sample::filled());
   for (std::size_t size = 0; size < bytes.size(); ++size) {
-    Reader reader(std::span(bytes).first(size));
+    Reader reader(std::span<const u8>(bytes).first(size));
     State state;
     EXPECT_FALSE(load(reader, state)) << size;
     EXPECT_TRUE(reader.failed());
