@@ -17,7 +17,7 @@ endif()
 
 add_library(bhvm_options INTERFACE)
 target_compile_options(bhvm_options INTERFACE
-  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-invalid-offsetof -Wno-missing-field-initializers
   -fno-strict-aliasing          # guest memory is bytes; the interpreter reads it at every width
   -ffp-contract=off -fno-fast-math
   $<$<BOOL:${BHVM_WERROR}>:-Werror>

@@ -8,6 +8,7 @@
 
 #include <Zydis/Zydis.h>
 
+#include <array>
 #include <vector>
 
 #include "base/types.h"
@@ -60,6 +61,9 @@ class BlockBuilder {
   /// Where a memory operand is; emits the ops that compute it beforehand, if it takes any. Call before emit().
   Address address(const Instruction& insn, const ZydisDecodedOperand& memory);
 
+  /// The same with cpu.scratch, unscaled, as index (XLAT).
+  Address address_with_scratch_index(const Instruction& insn, const ZydisDecodedOperand& memory);
+
   /// Appends an op of the current instruction. It is taken to be able to fault (a barrier for flags) unless said
   /// otherwise.
   Op& emit(Handler handler, bool can_fault = true);
@@ -71,6 +75,7 @@ class BlockBuilder {
   /// Appends a system instruction (cpu/system_op.h), which ends the block; its memory operand, if it has one, is in
   /// cpu.scratch_address.
   Op& emit_system(Handler handler, const Instruction& insn);
+  Op& last() { return ops_.back(); }
   /// Says what the last emitted op does to the flags.
   void flags(FlagUse use);
   /// Appends 32 bytes of data behind the last op (a jump's second target); its handler is never called.
@@ -81,7 +86,14 @@ class BlockBuilder {
   // ---- for the code cache ----
   void begin(u32 mode);
   void start_instruction(const Instruction& insn);
+  /// An instruction without a decoding, at this page offset.
+  void start_undecodable(u16 page_offset);
   bool ended() const { return ended_; }
+  u32 mode() const { return mode_; }
+  /// The ops of the instruction before this one, for fusing: nullptr unless it was a single op.
+  Op* previous_single_op();
+  /// Removes that op: the current instruction takes its place and counts for both.
+  Op& emit_fused(Handler handler);
   unsigned instructions() const { return instructions_; }
   /// Numbers the ops, drops dead flags; the ops are complete afterwards.
   void finish();
@@ -94,12 +106,18 @@ class BlockBuilder {
     u16 instruction = 0;  // its index in the block
     FlagUse flags;
   };
+  Address place(const Instruction& insn, const ZydisDecodedOperand& memory, u16 index);
+
   std::vector<Op> ops_;
   std::vector<Meta> meta_;
   unsigned instructions_ = 0;
+  u32 mode_ = 0;
   u16 page_offset_ = 0;
   bool ended_ = false;
 };
+
+/// Byte offset in struct Cpu of a segment register's SegmentState.
+u16 segment_offset(ZydisRegister segment);
 
 /// Translates one instruction into ops. Returns false for an encoding it does not have (#UD follows).
 using Translator = bool (*)(BlockBuilder& block, const Instruction& insn);

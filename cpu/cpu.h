@@ -81,6 +81,7 @@ struct Cpu {
   u32 mode = 0;                  // mode key (cpu/mode.h)
   const Block** link = nullptr;  // who jumped, to be pointed at the next block
   u64 instruction_rip = 0;       // in a system instruction: its own address (s.rip is the next one's)
+  bool stack_operand = false;    // its memory operand is relative to SS
   PendingFault fault;
   const char* stop_message = nullptr;
 

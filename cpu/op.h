@@ -23,10 +23,10 @@ struct Cpu;
 struct Op;
 
 #if BHVM_DISPATCH_BY_TAIL_CALL
-using Handler = void (*)(Cpu& cpu, const Op* op, i64 budget) __attribute__((preserve_none));
+using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i64 budget);
 /// Defines or declares a handler.
 #define BHVM_HANDLER(name) \
-  __attribute__((preserve_none)) void name([[maybe_unused]] Cpu& cpu, const Op* op, [[maybe_unused]] i64 budget)
+  __attribute__((preserve_none)) void name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64 budget)
 /// Goes on with the op at `target` (a const Op*).
 #define BHVM_CONTINUE(target)                                              \
   do {                                                                     \
@@ -39,7 +39,7 @@ using Handler = void (*)(Cpu& cpu, const Op* op, i64 budget) __attribute__((pres
 #define BHVM_LEAVE return
 #else
 using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget);
-#define BHVM_HANDLER(name) const Op* name([[maybe_unused]] Cpu& cpu, const Op* op, [[maybe_unused]] i64& budget)
+#define BHVM_HANDLER(name) const Op* name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64& budget)
 #define BHVM_CONTINUE(target) return (target)
 #define BHVM_BECOME(other) return other(cpu, op, budget)
 #define BHVM_LEAVE return nullptr
@@ -80,6 +80,8 @@ struct Block {
   u16 end = 0;             // page offset behind the last byte (4096 at most)
   bool dead = false;       // invalidated: its first op leaves at once
   bool straddles = false;  // one instruction that crosses into another page: never linked to
+  u8 second_at = 0;        // of a straddling block: the op slot that holds the bytes taken from the second page ...
+  u8 second_size = 0;      // ... and how many they are
   Block* next_in_page = nullptr;
 
   Op* ops() { return reinterpret_cast<Op*>(this + 1); }

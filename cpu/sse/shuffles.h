@@ -117,11 +117,10 @@ BHVM_INLINE u8x8 shuffle_bytes_mmx(u8x8 a, u8x8 b) {
 /// BLENDPS, BLENDPD, PBLENDW: lane i of `b` where bit i of the immediate is set.
 template <class V>
 BHVM_INLINE V blend_imm(V a, V b, Imm imm) {
-  V result = a;
-  for (unsigned i = 0; i < kLanes<V>; ++i) {
-    if (((imm.value >> i) & 1) != 0) result[i] = b[i];
-  }
-  return result;
+  using T = LaneType<V>;
+  V bit{};
+  for (unsigned i = 0; i < kLanes<V>; ++i) bit[i] = static_cast<T>(T{1} << i);
+  return (bit & imm.value) != 0 ? b : a;
 }
 /// PBLENDVB, BLENDVPS, BLENDVPD: lanes of `b` where the top bit of XMM0's lane is set. T is a signed lane type.
 template <class V>

@@ -58,13 +58,4 @@ bool code_size_valid(const Cpu& cpu, const Descriptor& code) {
   return !(cpu.long_mode() && code.long_code() && code.big());
 }
 
-bool inside_limit(const SegmentState& segment, u32 offset, u32 size) {
-  const u64 last = u64{offset} + size - 1;
-  const bool expand_down =
-      (segment.attributes & (descriptor::kCode | descriptor::kExpandDown)) == descriptor::kExpandDown;
-  if (!expand_down) return last <= segment.limit;
-  const u64 top = (segment.attributes & descriptor::kBig) != 0 ? 0xFFFFFFFF : 0xFFFF;
-  return offset > segment.limit && last <= top;
-}
-
 }  // namespace bhvm

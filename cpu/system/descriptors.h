@@ -87,7 +87,4 @@ bool set_accessed(Cpu& cpu, Descriptor& d);
 /// May a code segment be returned or jumped to in this mode? In IA-32e mode L and D together are reserved.
 bool code_size_valid(const Cpu& cpu, const Descriptor& code);
 
-/// Does [offset, offset + size) lie inside the segment? `offset` is not wrapped (SDM 3, 5.3).
-bool inside_limit(const SegmentState& segment, u32 offset, u32 size);
-
 }  // namespace bhvm

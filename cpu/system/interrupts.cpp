@@ -7,6 +7,7 @@
 #include "cpu/system/control_bits.h"
 #include "cpu/system/descriptors.h"
 #include "cpu/system/implicit_access.h"
+#include "cpu/system/stack.h"
 #include "cpu/system/tss.h"
 
 namespace bhvm {
@@ -152,29 +153,6 @@ bool deliver_long(Cpu& cpu, const Event& event) {
   return true;
 }
 
-/// Pushes onto a stack segment outside 64-bit mode, all or nothing; `sp` is updated.
-bool push_frame_protected(Cpu& cpu, const SegmentState& ss, u32& sp, std::span<const u32> values, u32 size, bool inner,
-                          u32 error_code) {
-  const u32 mask = (ss.attributes & descriptor::kBig) != 0 ? 0xFFFFFFFF : 0xFFFF;
-  const Privilege privilege = inner ? Privilege::kSupervisor : Privilege::kCurrent;
-  for (const bool write : {false, true}) {
-    u32 at = sp;
-    for (const u32 value : values) {
-      const u32 next = (at - size) & mask;
-      at = (at & ~mask) | next;
-      const u64 linear = static_cast<u32>(ss.base + next);
-      if (write) {
-        if (!cpu.write_linear(linear, &value, size, privilege)) return false;
-      } else {
-        if (!inside_limit(ss, next, size)) return cpu.raise(vector::kStackFault, error_code);
-        if (!cpu.probe_write(linear, size, privilege)) return false;
-      }
-    }
-    if (write) sp = at;
-  }
-  return true;
-}
-
 bool deliver_protected(Cpu& cpu, const Event& event) {
   CpuState& s = cpu.s;
   if ((s.rflags & rflags::kVm) != 0) return cpu.unsupported("virtual-8086 mode: an interrupt in it");
@@ -196,32 +174,30 @@ bool deliver_protected(Cpu& cpu, const Event& event) {
   u8 new_cpl = 0;
   if (!fetch_handler_segment(cpu, gate.gate_selector(), event.ext, code, new_cpl)) return false;
   const bool gate32 = (type & 8) != 0;
-  const u32 size = gate32 ? 4 : 2;
   const bool inner = new_cpl < s.cpl;
 
-  SegmentState ss = s.segments[kSs];
-  u32 sp = static_cast<u32>(s.gpr[kRsp]);
-  u32 stack_error = event.ext;
+  Stack stack = segment_stack(s.segments[kSs], s.gpr[kRsp], inner, event.ext);
   if (inner) {
+    SegmentState ss;
+    u32 sp = 0;
     if (!load_inner_stack(cpu, new_cpl, event.ext, ss, sp)) return false;
-    stack_error |= selector_error(ss.selector);
+    stack = segment_stack(ss, sp, inner, selector_error(ss.selector) | event.ext);
   }
   const u32 rip = gate32 ? gate.gate_offset() : gate.gate_offset() & 0xFFFF;
   if (rip > code.limit()) return cpu.raise(vector::kGeneralProtection, event.ext);
   if (!set_accessed(cpu, code)) return false;
 
-  const std::array<u32, 6> frame{s.segments[kSs].selector,       static_cast<u32>(s.gpr[kRsp]),
-                                 static_cast<u32>(event.rflags), s.segments[kCs].selector,
-                                 static_cast<u32>(s.rip),        event.error_code};
-  std::span<const u32> pushed = std::span(frame).first(event.has_error_code ? 6 : 5);
+  const std::array<u64, 6> frame{s.segments[kSs].selector, s.gpr[kRsp], event.rflags,
+                                 s.segments[kCs].selector, s.rip,       event.error_code};
+  std::span<const u64> pushed = std::span(frame).first(event.has_error_code ? 6 : 5);
   if (!inner) pushed = pushed.subspan(2);
-  if (!push_frame_protected(cpu, ss, sp, pushed, size, inner, stack_error)) return false;
+  if (!push_values(cpu, stack, pushed, gate32 ? 4 : 2)) return false;
 
   if (inner) {
-    s.segments[kSs] = ss;
-    s.gpr[kRsp] = sp;
+    s.segments[kSs] = stack.ss;
+    s.gpr[kRsp] = stack.pointer;
   } else {
-    s.gpr[kRsp] = (s.gpr[kRsp] & ~u64{0xFFFFFFFF}) | sp;
+    commit_stack_pointer(cpu, stack);
   }
   enter_handler(cpu, code, gate.gate_selector(), new_cpl, rip, (type & 1) == 0);
   return true;

@@ -1,0 +1,235 @@
+#include "cpu/code_cache.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/check.h"
+#include "cpu/control.h"
+#include "cpu/handler.h"
+#include "cpu/undefined.h"
+
+namespace bhvm {
+
+const Block unlinked_block = {.count = 0x7FFFFFFF, .page = 1};
+
+namespace {
+
+constexpr std::size_t kLongestInstruction = 15;
+
+ZydisDecoder make_decoder(ZydisMachineMode mode, ZydisStackWidth stack) {
+  ZydisDecoder decoder;
+  ZydisDecoderInit(&decoder, mode, stack);
+  // CET, MPX and the like are not claimed by CPUID: their encodings in the NOP space are NOPs.
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_LZCNT, ZYAN_FALSE);
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_TZCNT, ZYAN_FALSE);
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_FALSE);
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
+  return decoder;
+}
+
+}  // namespace
+
+CodeCache::CodeCache(GuestMemory& memory)
+    : memory_(memory),
+      decoder64_(make_decoder(ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)),
+      decoder32_(make_decoder(ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32)),
+      slots_(kSlots),
+      pages_(memory.size_bytes() / kPageSize, nullptr),
+      arena_(new u8[kArenaBytes]) {}
+
+CodeCache::~CodeCache() = default;
+
+std::size_t CodeCache::page_index(PhysicalAddress page) const {
+  const u64 number = page.page_number();
+  constexpr u64 kHigh = GuestMemory::kHighBase >> kPageShift;
+  constexpr u64 kLow = GuestMemory::kLowLimit >> kPageShift;
+  return number < kHigh ? number : number - kHigh + kLow;
+}
+
+Block* CodeCache::find(PhysicalAddress address, u32 mode) {
+  for (Block* block = pages_[page_index(address)]; block != nullptr; block = block->next_in_page) {
+    if (block->start == address.page_offset() && block->mode == mode) return block;
+  }
+  return nullptr;
+}
+
+const Block* CodeCache::block_at(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page) {
+  needs_second_page_ = false;
+  const u64 key = key_of(address, mode);
+  Slot& slot = slot_of(key);
+  if (BHVM_LIKELY(slot.key == key)) return slot.block;
+  if (!memory_.is_ram(address)) return nullptr;
+  Block* block = find(address, mode);
+  if (block == nullptr) block = build(address, mode, second_page);
+  if (block != nullptr) slot = {key, block};
+  return block;
+}
+
+CodeCache::Decoded CodeCache::decode(const u8* bytes, std::size_t size, u16 page_offset, u32 mode, Instruction& insn) {
+  const ZydisDecoder& decoder = (mode & mode::kCode64) != 0 ? decoder64_ : decoder32_;
+  const ZyanStatus status =
+      ZydisDecoderDecodeFull(&decoder, bytes, std::min(size, kLongestInstruction), &insn.z, insn.operands);
+  insn.page_offset = page_offset;
+  insn.mode = mode;
+  if (ZYAN_SUCCESS(status)) return Decoded::kYes;
+  if (status == ZYDIS_STATUS_NO_MORE_DATA) return size < kLongestInstruction ? Decoded::kTruncated : Decoded::kTooLong;
+  return status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? Decoded::kTooLong : Decoded::kNo;
+}
+
+CodeCache::Decoded CodeCache::decode_joined(const u8* first, std::size_t first_size, PhysicalAddress second_page,
+                                            u16 page_offset, u32 mode, Instruction& insn) {
+  std::array<u8, 2 * kLongestInstruction> joined{};
+  std::memcpy(joined.data(), first, first_size);
+  memory_.read(second_page, joined.data() + first_size, kLongestInstruction);
+  return decode(joined.data(), first_size + kLongestInstruction, page_offset, mode, insn);
+}
+
+void CodeCache::translate(const Instruction& insn) {
+  builder_.start_instruction(insn);
+  const Translator translator = translators().find(insn.z.mnemonic);
+  if (translator == nullptr || !translator(builder_, insn)) emit_missing(builder_, insn);
+}
+
+Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page) {
+  const PhysicalAddress page = address.page();
+  const u8* bytes = memory_.page_for_read(page);
+  const unsigned limit = (mode & mode::kSingle) != 0 ? 1 : kMaxInstructions;
+  const u16 start = static_cast<u16>(address.page_offset());
+  unsigned offset = start;
+  u8 second_size = 0;
+  builder_.begin(mode);
+  while (!builder_.ended() && builder_.instructions() < limit && offset < kPageSize) {
+    Instruction insn;
+    const u16 here = static_cast<u16>(offset);
+    Decoded decoded = decode(bytes + offset, kPageSize - offset, here, mode, insn);
+    if (decoded == Decoded::kTruncated) {
+      if (builder_.instructions() != 0) break;  // it gets a block of its own
+      if (second_page == nullptr || !memory_.is_ram(*second_page)) {
+        needs_second_page_ = second_page == nullptr;
+        return nullptr;
+      }
+      decoded = decode_joined(bytes + offset, kPageSize - offset, *second_page, here, mode, insn);
+      // An undecodable one is told from the next page's bytes too: any change there decodes it anew.
+      const unsigned length = decoded == Decoded::kYes ? insn.length() : kLongestInstruction;
+      second_size = static_cast<u8>(length - (kPageSize - offset));
+    }
+    if (decoded != Decoded::kYes) {
+      builder_.start_undecodable(here);
+      emit_undecodable(builder_, decoded == Decoded::kTooLong);
+      offset += 1;
+      break;
+    }
+    translate(insn);
+    offset += insn.length();
+    if (second_size != 0) break;
+  }
+  if (!builder_.ended()) emit_fall_through(builder_, offset);
+  const std::size_t second_at = builder_.ops().size();
+  if (second_size != 0) builder_.emit_data();
+  builder_.finish();
+  Block* block = commit(page, mode, start, static_cast<u16>(std::min<u64>(offset, kPageSize)));
+  if (second_size != 0) {
+    block->straddles = true;
+    block->second_at = static_cast<u8>(second_at);
+    block->second_size = second_size;
+    memory_.read(*second_page, block->ops() + second_at, second_size);
+  }
+  enter(block);
+  return block;
+}
+
+void CodeCache::enter(Block* block) {
+  const PhysicalAddress page{block->page};
+  memory_.mark_code({block->page | block->start}, static_cast<u64>(block->end) - block->start);
+  Block*& head = pages_[page_index(page)];
+  if (head == nullptr) pages_in_use_.push_back(page);
+  block->next_in_page = head;
+  head = block;
+}
+
+void CodeCache::remove(Block* block) {
+  for (Block** link = &pages_[page_index({block->page})]; *link != nullptr; link = &(*link)->next_in_page) {
+    if (*link == block) {
+      *link = block->next_in_page;
+      return;
+    }
+  }
+}
+
+bool CodeCache::revalidate(const Block* block, PhysicalAddress second_page) {
+  std::array<u8, kLongestInstruction> bytes{};
+  if (memory_.is_ram(second_page)) {
+    memory_.read(second_page, bytes.data(), block->second_size);
+    if (std::memcmp(bytes.data(), block->ops() + block->second_at, block->second_size) == 0) return true;
+  }
+  Block* changed = const_cast<Block*>(block);
+  kill(changed);
+  remove(changed);
+  return false;
+}
+
+Block* CodeCache::allocate(std::size_t ops) {
+  const u64 size = sizeof(Block) + ops * sizeof(Op);
+  if (arena_used_ + size > kArenaBytes) flush();
+  u8* place = arena_.get() + arena_used_;
+  arena_used_ += size;
+  statistics_.bytes_used = arena_used_;
+  return new (place) Block;
+}
+
+Block* CodeCache::commit(PhysicalAddress page, u32 mode, u16 start, u16 end) {
+  const std::vector<Op>& ops = builder_.ops();
+  Block* block = allocate(ops.size());
+  block->count = builder_.instructions();
+  block->mode = mode;
+  block->page = page.value;
+  block->start = start;
+  block->end = end;
+  std::memcpy(static_cast<void*>(block->ops()), ops.data(), ops.size() * sizeof(Op));
+  statistics_.blocks_built += 1;
+  return block;
+}
+
+void CodeCache::kill(Block* block) {
+  block->dead = true;
+  Op& first = block->ops()[0];
+  first.page_offset = block->start;
+  first.remaining = static_cast<u8>(block->count);
+  first.handler = leave_dead_block;
+  const u64 key = key_of({block->page | block->start}, block->mode);
+  if (Slot& slot = slot_of(key); slot.key == key) slot = {};
+  statistics_.blocks_killed += 1;
+}
+
+void CodeCache::code_written(PhysicalAddress address, u64 size) {
+  const PhysicalAddress page = address.page();
+  const u64 first = address.page_offset();
+  const u64 behind = first + size;
+  Block** link = &pages_[page_index(page)];
+  memory_.clear_code(page);
+  while (Block* block = *link) {
+    if (block->start < behind && first < block->end) {
+      kill(block);
+      *link = block->next_in_page;
+    } else {
+      memory_.mark_code({page.value | block->start}, static_cast<u64>(block->end) - block->start);
+      link = &block->next_in_page;
+    }
+  }
+}
+
+void CodeCache::flush() {
+  for (const PhysicalAddress page : pages_in_use_) {
+    pages_[page_index(page)] = nullptr;
+    memory_.clear_code(page);
+  }
+  pages_in_use_.clear();
+  std::fill(slots_.begin(), slots_.end(), Slot{});
+  arena_used_ = 0;
+  statistics_.flushes += 1;
+}
+
+}  // namespace bhvm

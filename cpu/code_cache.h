@@ -1,0 +1,95 @@
+// The code cache: guest instructions, decoded once.
+//
+// A block is found by the physical address of its first byte and the mode key. Blocks and their ops live in an arena
+// that is only ever emptied as a whole. A store into decoded bytes kills the blocks over them: a dead block is not
+// found any more and its first op leaves the dispatch, so whoever still points at it (a link, the jump cache) need not
+// be told. The memory of dead blocks comes back with the next emptying.
+//
+// The cache is invisible: what is in it, and since when, changes nothing but speed.
+#pragma once
+
+#include <Zydis/Zydis.h>
+
+#include <memory>
+#include <vector>
+
+#include "base/types.h"
+#include "cpu/block_builder.h"
+#include "cpu/op.h"
+#include "softmmu/guest_memory.h"
+
+namespace bhvm {
+
+/// What an unlinked jump points to: never fits a budget, is on no page.
+extern const Block unlinked_block;
+
+struct CodeCacheStatistics {
+  u64 blocks_built = 0;
+  u64 blocks_killed = 0;
+  u64 flushes = 0;
+  u64 bytes_used = 0;
+};
+
+class CodeCache final : public MemoryObserver {
+ public:
+  static constexpr unsigned kMaxInstructions = 64;
+  static constexpr u64 kArenaBytes = u64{48} << 20;
+
+  explicit CodeCache(GuestMemory& memory);
+  ~CodeCache();
+
+  /// The block that starts at `address` under `mode`, decoded now if need be. `second_page` is the physical page that
+  /// follows in linear space, if the caller knows it: without it an instruction that runs over the page's end makes
+  /// needs_second_page() true and the result nullptr.
+  const Block* block_at(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page);
+  bool needs_second_page() const { return needs_second_page_; }
+  /// Does the second page still hold the bytes that a straddling block was decoded from? If not, the block is killed.
+  bool revalidate(const Block* block, PhysicalAddress second_page);
+
+  /// The number of times that everything was thrown away; links are void when it moves.
+  u64 generation() const { return statistics_.flushes; }
+  void flush();
+  const CodeCacheStatistics& statistics() const { return statistics_; }
+
+  // MemoryObserver: only code_written() concerns the cache.
+  void drop_host_pointers(PhysicalAddress) override {}
+  void drop_all_host_pointers() override {}
+  void code_written(PhysicalAddress address, u64 size) override;
+
+ private:
+  struct Slot {
+    u64 key = ~u64{0};
+    Block* block = nullptr;
+  };
+  static constexpr unsigned kSlots = 1 << 15;
+
+  static u64 key_of(PhysicalAddress address, u32 mode) { return address.value | (u64{mode} << kPhysicalAddressBits); }
+  Slot& slot_of(u64 key) { return slots_[(key ^ (key >> 15) ^ (key >> 46)) & (kSlots - 1)]; }
+  std::size_t page_index(PhysicalAddress page) const;
+  Block* find(PhysicalAddress address, u32 mode);
+  Block* build(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page);
+  enum class Decoded : u8 { kYes, kTruncated, kTooLong, kNo };
+  Decoded decode(const u8* bytes, std::size_t size, u16 page_offset, u32 mode, Instruction& insn);
+  Decoded decode_joined(const u8* first, std::size_t first_size, PhysicalAddress second_page, u16 page_offset, u32 mode,
+                        Instruction& insn);
+  void translate(const Instruction& insn);
+  Block* commit(PhysicalAddress page, u32 mode, u16 start, u16 end);
+  void enter(Block* block);
+  void remove(Block* block);
+  Block* allocate(std::size_t ops);
+  void kill(Block* block);
+
+  GuestMemory& memory_;
+  ZydisDecoder decoder64_;
+  ZydisDecoder decoder32_;
+  BlockBuilder builder_;
+  std::vector<Slot> slots_;
+  std::vector<Block*> pages_;  // first block of each RAM page
+  std::vector<PhysicalAddress> pages_in_use_;
+  std::unique_ptr<u8[]> arena_;
+  u64 arena_used_ = 0;
+  bool needs_second_page_ = false;
+  CodeCacheStatistics statistics_;
+};
+
+}  // namespace bhvm

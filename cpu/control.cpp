@@ -1,0 +1,109 @@
+#include "cpu/control.h"
+
+#include "cpu/string_rounds.h"
+
+namespace bhvm {
+namespace {
+
+/// Brings what the dispatch keeps elsewhere back into the state; `retired` instructions of the run are done.
+void synchronise(Cpu& cpu, i64 unspent) {
+  cpu.s.instructions = cpu.limit - static_cast<u64>(unspent);
+  cpu.s.fetch_linear = (cpu.page_base + (cpu.code64() ? 0 : cpu.s.segments[kCs].base)) & kPageMask;
+}
+
+u64 rip_mask(const Cpu& cpu) { return cpu.code64() ? ~u64{0} : 0xFFFFFFFF; }
+
+}  // namespace
+
+BHVM_HANDLER(leave_linked) {
+  synchronise(cpu, budget);
+  cpu.s.rip = (cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))) & rip_mask(cpu);
+  cpu.link = reinterpret_cast<const Block**>(const_cast<i64*>(&op->imm));
+  cpu.leave = Leave::kJump;
+  BHVM_LEAVE;
+}
+
+BHVM_HANDLER(leave_indirect) {
+  synchronise(cpu, budget);
+  cpu.link = nullptr;
+  cpu.leave = Leave::kJump;
+  BHVM_LEAVE;
+}
+
+BHVM_HANDLER(leave_unlinked) {
+  synchronise(cpu, budget);
+  cpu.s.rip = (cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))) & rip_mask(cpu);
+  cpu.link = nullptr;
+  cpu.leave = Leave::kJump;
+  BHVM_LEAVE;
+}
+
+BHVM_HANDLER(leave_unlinked_masked) {
+  synchronise(cpu, budget);
+  cpu.s.rip = (cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))) & static_cast<u64>(op->imm);
+  cpu.link = nullptr;
+  cpu.leave = Leave::kJump;
+  BHVM_LEAVE;
+}
+
+BHVM_HANDLER(leave_dead_block) {
+  synchronise(cpu, budget + op->remaining);
+  cpu.s.rip = (cpu.page_base + op->page_offset) & rip_mask(cpu);
+  cpu.link = nullptr;
+  cpu.leave = Leave::kJump;
+  BHVM_LEAVE;
+}
+
+BHVM_HANDLER(leave_for_another_round) {
+  synchronise(cpu, budget + op->remaining - 1);
+  cpu.s.rip = (cpu.page_base + op->page_offset) & rip_mask(cpu);
+  cpu.link = nullptr;
+  cpu.leave = Leave::kJump;
+  BHVM_LEAVE;
+}
+
+BHVM_HANDLER(leave_fault) {
+  synchronise(cpu, budget + op->remaining);
+  cpu.s.rip = (cpu.page_base + op->page_offset) & rip_mask(cpu);
+  if (cpu.fault.non_canonical && (op->scale & Op::kStackSegment) != 0) cpu.fault.vector = vector::kStackFault;
+  cpu.link = nullptr;
+  cpu.leave = Leave::kFault;
+  BHVM_LEAVE;
+}
+
+JumpKind jump_kind(u32 mode, i64 target) {
+  if ((mode & mode::kSingle) != 0) return JumpKind::kAlone;
+  return target >= 0 && target < static_cast<i64>(kPageSize) ? JumpKind::kInPage : JumpKind::kAcross;
+}
+
+namespace {
+
+BHVM_HANDLER(go_in_page) { BHVM_JUMP_IN_PAGE; }
+
+BHVM_HANDLER(go_across64) { BHVM_JUMP_ACROSS(cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))); }
+
+BHVM_HANDLER(go_across32) {
+  BHVM_JUMP_ACROSS((cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))) & 0xFFFFFFFF);
+}
+
+}  // namespace
+
+void emit_fall_through(BlockBuilder& block, u64 page_offset) {
+  Handler handler = nullptr;
+  switch (jump_kind(block.mode(), static_cast<i64>(page_offset))) {
+    case JumpKind::kInPage:
+      handler = go_in_page;
+      break;
+    case JumpKind::kAcross:
+      handler = (block.mode() & mode::kCode64) != 0 ? go_across64 : go_across32;
+      break;
+    case JumpKind::kAlone:
+      handler = leave_unlinked;
+      break;
+  }
+  Op& op = block.emit(handler);
+  op.imm = unlinked();
+  op.disp = static_cast<i32>(page_offset);
+}
+
+}  // namespace bhvm

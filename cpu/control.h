@@ -1,0 +1,94 @@
+// Going from block to block, and out of the dispatch.
+//
+// A jump inside the page goes through its link alone: the page being executed is fixed until a transfer to another page
+// or a flush (ARCHITECTURE.md, fetch page), so no translation is asked. A jump to another page also asks the fetch TLB,
+// and takes the link only if the translation leads to the page the link's block was decoded from. Whatever does not fit
+// leaves to Cpu::run(), which does it the long way and mends the link.
+#pragma once
+
+#include "cpu/block_builder.h"
+#include "cpu/code_cache.h"
+#include "cpu/handler.h"
+
+namespace bhvm {
+
+/// Leaves towards page_base + disp; the link in op->imm wants to point there.
+BHVM_HANDLER(leave_linked);
+/// Leaves towards cpu.s.rip, already set; the jump cache wants to know.
+BHVM_HANDLER(leave_indirect);
+/// First op of a block that was killed: leaves before anything of it has run.
+BHVM_HANDLER(leave_dead_block);
+/// Leaves towards page_base + disp, without a link (blocks of one instruction, which run alone).
+BHVM_HANDLER(leave_unlinked);
+/// The same; the address is truncated to 32 bits (imm is the mask).
+BHVM_HANDLER(leave_unlinked_masked);
+
+/// What an unlinked jump's op->imm holds.
+inline i64 unlinked() { return reinterpret_cast<i64>(&unlinked_block); }
+BHVM_INLINE const Block* link_of(const Op* op) { return reinterpret_cast<const Block*>(op->imm); }
+
+/// Takes the link of a jump inside the page.
+#define BHVM_JUMP_IN_PAGE                                               \
+  do {                                                                  \
+    const Block* const bhvm_block = link_of(op);                        \
+    const i64 bhvm_left = budget - static_cast<i64>(bhvm_block->count); \
+    if (BHVM_UNLIKELY(bhvm_left < 0)) BHVM_BECOME(leave_linked);        \
+    budget = bhvm_left;                                                 \
+    BHVM_CONTINUE(bhvm_block->ops());                                   \
+  } while (0)
+
+/// Does the fetch TLB lead from the linear address `target` to the page of `block`?
+BHVM_INLINE bool fetch_leads_to(const Cpu& cpu, u64 target, const Block* block) {
+  const TlbEntry& entry = cpu.fetch_tlb[fetch_tlb_index(target)];
+  return entry.tag == ((target & kPageMask) | cpu.user) && (entry.frame & kPageMask) == block->page;
+}
+
+/// Moves on to another page, whose block is `block`.
+BHVM_INLINE void enter_page(Cpu& cpu, u64 target, const Block* block) {
+  cpu.page_base = target & kPageMask;
+  cpu.s.fetch_physical = block->page;
+}
+
+/// Takes the link of a jump to another page; `target` is its linear address.
+#define BHVM_JUMP_ACROSS(target)                                                                                  \
+  do {                                                                                                            \
+    const Block* const bhvm_block = link_of(op);                                                                  \
+    const u64 bhvm_target = (target);                                                                             \
+    const i64 bhvm_left = budget - static_cast<i64>(bhvm_block->count);                                           \
+    if (BHVM_UNLIKELY(bhvm_left < 0 || !fetch_leads_to(cpu, bhvm_target, bhvm_block))) BHVM_BECOME(leave_linked); \
+    enter_page(cpu, bhvm_target, bhvm_block);                                                                     \
+    budget = bhvm_left;                                                                                           \
+    BHVM_CONTINUE(bhvm_block->ops());                                                                             \
+  } while (0)
+
+/// Goes to a linear address known only now, through the jump cache. The caller has checked that it is canonical.
+#define BHVM_JUMP_INDIRECT(target)                                                    \
+  do {                                                                                \
+    const u64 bhvm_target = (target);                                                 \
+    const JumpCacheEntry& bhvm_entry = cpu.jump_cache[jump_cache_index(bhvm_target)]; \
+    const Block* const bhvm_block = bhvm_entry.block;                                 \
+    const i64 bhvm_left = budget - static_cast<i64>(bhvm_block->count);               \
+    if (BHVM_UNLIKELY(bhvm_entry.rip != bhvm_target || bhvm_left < 0 ||               \
+                      !fetch_leads_to(cpu, bhvm_target, bhvm_block))) {               \
+      cpu.s.rip = bhvm_target;                                                        \
+      BHVM_BECOME(leave_indirect);                                                    \
+    }                                                                                 \
+    enter_page(cpu, bhvm_target, bhvm_block);                                         \
+    budget = bhvm_left;                                                               \
+    BHVM_CONTINUE(bhvm_block->ops());                                                 \
+  } while (0)
+
+/// Where a direct jump goes, and so which handler it takes.
+enum class JumpKind : u8 {
+  kInPage,
+  kAcross,
+  kAlone,  // in a block that runs alone: always leaves
+};
+
+/// Kind of a jump to `target`, an offset from the page's start, in a block of this mode.
+JumpKind jump_kind(u32 mode, i64 target);
+
+/// Goes on behind the block's last instruction, at this page offset (at least the page's size: in the next page).
+void emit_fall_through(BlockBuilder& block, u64 page_offset);
+
+}  // namespace bhvm
