@@ -135,6 +135,18 @@ TEST(Tlb, FlushPageTakesAllPiecesOfALargePage) {
   }
 }
 
+TEST(Tlb, PiecesOfLargePagesAreCountedDownAgain) {
+  Tlb tlb;
+  const u64 base = u64{5} << 30;
+  for (int i = 0; i < 65535; ++i) {  // a 16-bit count that only rose would be 0 after the next one
+    tlb.enter_data({base}, {0}, kRights | tlb_flag::kSize2M);
+    tlb.flush_all();
+  }
+  tlb.enter_data({base}, {0}, kRights | tlb_flag::kSize2M);
+  tlb.flush_page({base + 0x5000});
+  EXPECT_FALSE(has_data(tlb, base));
+}
+
 /// All bookkeeping is derived from the state: a TLB restored at any moment behaves like the one that lived on.
 TEST(Tlb, ARestoredOneGoesOnTheSame) {
   RandomStream random(23, 0, "tlb test");
