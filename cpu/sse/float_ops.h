@@ -5,31 +5,37 @@
 // double, f32x4 or f64x2; scalars stand for the low lane of a register whose other lanes stay.
 //
 // What later instruction sets add (HADDPS, ADDSUBPS, DPPS) is made of these, in the order of SDM 2, so that it takes no
-// newer host. On other hosts the same functions are software (cpu/sse/soft_float.h).
+// newer host. On other hosts the same functions are software (cpu/sse/soft_ops.h).
 #pragma once
 
 #include "cpu/sse/host_fp.h"
-#include "cpu/sse/soft_float.h"
 #include "cpu/sse/vector.h"
 
 namespace bhvm::sse::fp {
 
-#if defined(__x86_64__)
+/// ZF, PF and CF as COMISx and UCOMISx set them.
+struct Comparison {
+  bool zf;
+  bool pf;
+  bool cf;
+};
+
+#if BHVM_HOST_SSE
 
 /// name(a, b) = the instruction `mnemonic`, a being its destination.
-#define BHVM_SSE_BINARY(name, mnemonic)                         \
-  template <class V>                                            \
-  BHVM_INLINE V name(V a, V b) {                                \
-    if constexpr (std::is_same_v<V, float>) {                   \
-      asm volatile(mnemonic "ss %1, %0" : "+x"(a) : "x"(b));    \
-    } else if constexpr (std::is_same_v<V, double>) {           \
-      asm volatile(mnemonic "sd %1, %0" : "+x"(a) : "x"(b));    \
-    } else if constexpr (std::is_same_v<LaneType<V>, float>) {  \
-      asm volatile(mnemonic "ps %1, %0" : "+x"(a) : "x"(b));    \
-    } else {                                                    \
-      asm volatile(mnemonic "pd %1, %0" : "+x"(a) : "x"(b));    \
-    }                                                           \
-    return a;                                                   \
+#define BHVM_SSE_BINARY(name, mnemonic)                        \
+  template <class V>                                           \
+  BHVM_INLINE V name(V a, V b) {                               \
+    if constexpr (std::is_same_v<V, float>) {                  \
+      asm volatile(mnemonic "ss %1, %0" : "+x"(a) : "x"(b));   \
+    } else if constexpr (std::is_same_v<V, double>) {          \
+      asm volatile(mnemonic "sd %1, %0" : "+x"(a) : "x"(b));   \
+    } else if constexpr (std::is_same_v<LaneType<V>, float>) { \
+      asm volatile(mnemonic "ps %1, %0" : "+x"(a) : "x"(b));   \
+    } else {                                                   \
+      asm volatile(mnemonic "pd %1, %0" : "+x"(a) : "x"(b));   \
+    }                                                          \
+    return a;                                                  \
   }
 BHVM_SSE_BINARY(add, "add")
 BHVM_SSE_BINARY(subtract, "sub")
@@ -68,12 +74,7 @@ BHVM_INLINE V compare(V a, V b) {
   return a;
 }
 
-/// COMISx and UCOMISx: ZF, PF and CF of the comparison.
-struct Comparison {
-  bool zf;
-  bool pf;
-  bool cf;
-};
+/// COMISx, and UCOMISx when `quiet`.
 template <bool quiet, class T>
 BHVM_INLINE Comparison compare_ordered(T a, T b) {
   Comparison result;
@@ -96,11 +97,11 @@ BHVM_INLINE Comparison compare_ordered(T a, T b) {
 // ---- conversions; an integer that does not fit is the integer indefinite, with IE ----
 
 /// name(a) = the instruction, from and to whole registers.
-#define BHVM_SSE_CONVERT(name, mnemonic, To, From)        \
-  BHVM_INLINE To name(From a) {                           \
-    To result{};                                          \
+#define BHVM_SSE_CONVERT(name, mnemonic, To, From)            \
+  BHVM_INLINE To name(From a) {                               \
+    To result{};                                              \
     asm volatile(mnemonic " %1, %0" : "+x"(result) : "x"(a)); \
-    return result;                                        \
+    return result;                                            \
   }
 BHVM_SSE_CONVERT(int32x4_to_singles, "cvtdq2ps", f32x4, i32x4)
 BHVM_SSE_CONVERT(singles_to_int32x4, "cvtps2dq", i32x4, f32x4)
@@ -151,11 +152,12 @@ BHVM_INLINE I to_integer(T a) {
   return result;
 }
 
-#else
-
-// ---- the same in software, on the simulated MXCSR ----
-#error "a host without SSE needs these functions on cpu/sse/soft_float.h"
-
 #endif
+
+/// Sets sticky flags for what is computed in software.
+BHVM_INLINE void raise_flags(u32 flags) {
+  const u32 value = host_mxcsr();
+  if ((value & flags) != flags) set_host_mxcsr(value | flags);
+}
 
 }  // namespace bhvm::sse::fp

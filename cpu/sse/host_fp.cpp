@@ -8,7 +8,7 @@ thread_local u32 saved_host_mxcsr = mxcsr::kReset;
 
 }  // namespace
 
-#if !defined(__x86_64__)
+#if !BHVM_HOST_SSE
 namespace {
 thread_local u32 simulated_mxcsr = mxcsr::kReset;
 }

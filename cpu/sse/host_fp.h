@@ -12,6 +12,13 @@
 
 #include "cpu/cpu.h"
 
+/// The host has SSE, and arithmetic runs on it. BHVM_SOFT_SSE asks for the software instead.
+#if defined(__x86_64__) && !defined(BHVM_SOFT_SSE)
+#define BHVM_HOST_SSE 1
+#else
+#define BHVM_HOST_SSE 0
+#endif
+
 namespace bhvm {
 
 namespace mxcsr {
@@ -42,8 +49,8 @@ constexpr u32 for_host(u32 guest) {
 }
 }  // namespace mxcsr
 
-/// The host's MXCSR.
-#if defined(__x86_64__)
+/// The MXCSR that arithmetic runs under.
+#if BHVM_HOST_SSE
 BHVM_INLINE u32 host_mxcsr() {
   u32 value;
   asm volatile("stmxcsr %0" : "=m"(value));

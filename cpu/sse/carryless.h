@@ -1,0 +1,30 @@
+// PCLMULQDQ: carry-less multiplication (SDM 2).
+#pragma once
+
+#include "cpu/sse/vector.h"
+
+namespace bhvm::sse {
+
+/// The product of two polynomials over GF(2), four bits of `b` at a time.
+inline u128 carryless_multiply(u64 a, u64 b) {
+  u128 multiples[16];
+  multiples[0] = 0;
+  multiples[1] = a;
+  for (unsigned i = 2; i < 16; i += 2) {
+    multiples[i] = multiples[i / 2] << 1;
+    multiples[i + 1] = multiples[i] ^ a;
+  }
+  u128 product = 0;
+  for (unsigned i = 0; i < 16; ++i) {
+    product = (product << 4) ^ multiples[b >> 60];
+    b <<= 4;
+  }
+  return product;
+}
+
+/// imm[0] and imm[4] pick the quadwords.
+inline u64x2 carryless_multiply_quadwords(u64x2 a, u64x2 b, Imm imm) {
+  return as<u64x2>(carryless_multiply(a[imm.value & 1], b[(imm.value >> 4) & 1]));
+}
+
+}  // namespace bhvm::sse
