@@ -53,13 +53,13 @@ bool store_i64(Cpu& cpu, const Operands& operands);
 bool store_bcd(Cpu& cpu, const Operands& operands);
 bool load_st(Cpu& cpu, const Operands& operands);
 bool store_st(Cpu& cpu, const Operands& operands);  // variant: kStorePop
-bool store_st_without_check(Cpu& cpu, const Operands& operands);
 bool exchange_st(Cpu& cpu, const Operands& operands);
 bool load_constant_op(Cpu& cpu, const Operands& operands);  // variant: Constant
 bool move_if(Cpu& cpu, const Operands& operands);           // variant: Condition of cpu/integer/conditions.h
 
 // ---- handlers_control.cpp ----
-bool wait(Cpu& cpu, const Operands& operands);  // FNOP; FWAIT is it without pointers
+bool wait(Cpu& cpu, const Operands& operands);        // FWAIT
+bool do_nothing(Cpu& cpu, const Operands& operands);  // FNOP and, without waiting, FNENI, FNDISI, FNSETPM
 bool load_control_word_op(Cpu& cpu, const Operands& operands);
 bool store_control_word(Cpu& cpu, const Operands& operands);
 bool store_status_word(Cpu& cpu, const Operands& operands);

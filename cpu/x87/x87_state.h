@@ -55,6 +55,8 @@ struct X87State {
   u64 fdp = 0;  // offset of its memory operand
   u16 fds = 0;
 
+  friend constexpr bool operator==(const X87State&, const X87State&) = default;
+
   constexpr unsigned top() const { return (status_word & x87_status::kTopMask) >> x87_status::kTopShift; }
   constexpr void set_top(unsigned top) {
     status_word = static_cast<u16>((status_word & ~x87_status::kTopMask) | ((top & 7) << x87_status::kTopShift));
