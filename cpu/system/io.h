@@ -8,7 +8,7 @@
 
 namespace bhvm {
 
-// Params::size is the element's, Params::number the port when Params::memory is false, else the port is in DX.
+// Params::size is the data's; the port is Params::number, or DX when Params::memory is set.
 bool port_in(Cpu& cpu, const Op& op);
 bool port_out(Cpu& cpu, const Op& op);
 
