@@ -48,9 +48,10 @@ VirtioBlk::VirtioBlk(DiskImage& disk, EventPort events, const VirtioBlkOptions& 
 }
 
 void VirtioBlk::set_state(const VirtioBlkState& state) {
-  state_ = state;
-  if (state_.in_flight.size() > kQueueSize) state_.in_flight.resize(kQueueSize);
-  std::ranges::stable_sort(state_.in_flight, {}, &VirtioBlkInFlight::due_ns);
+  state_ = VirtioBlkState{state.writeback, state.transfer_end_ns, {}};
+  for (const VirtioBlkInFlight& request : state.in_flight) {
+    if (state_.in_flight.size() < kQueueSize) insert(request);
+  }
 }
 
 u32 VirtioBlk::device_id() const { return virtio_id::kBlock; }
@@ -108,6 +109,11 @@ void VirtioBlk::on_notify(u32) {
   arm();
 }
 
+void VirtioBlk::insert(const VirtioBlkInFlight& request) {
+  const auto place = std::ranges::upper_bound(state_.in_flight, request.due_ns, {}, &VirtioBlkInFlight::due_ns);
+  state_.in_flight.insert(place, request);
+}
+
 /// Takes what the driver made available, as long as there is room for it in flight.
 void VirtioBlk::accept() {
   while (usable(0) && state_.in_flight.size() < kQueueSize) {
@@ -117,9 +123,7 @@ void VirtioBlk::accept() {
       transport().fail();
       return;
     }
-    const VirtioBlkInFlight request{completion_time_ns(header, chain_), chain_.head};
-    state_.in_flight.insert(std::ranges::upper_bound(state_.in_flight, request.due_ns, {}, &VirtioBlkInFlight::due_ns),
-                            request);
+    insert({completion_time_ns(header, chain_), chain_.head});
   }
 }
 

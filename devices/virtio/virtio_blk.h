@@ -81,6 +81,7 @@ class VirtioBlk final : public VirtioDevice {
   static constexpr std::array<u16, 1> kQueueSizesMax{kQueueSize};
 
   void accept();
+  void insert(const VirtioBlkInFlight& request);
   bool complete(u16 head);
   void arm();
   u64 completion_time_ns(const BlkRequestHeader& header, const Chain& chain);

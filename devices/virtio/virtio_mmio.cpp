@@ -214,7 +214,6 @@ void VirtioMmio::write_queue_ready(u32 value) {
   queue->next_available = 0;
   queue->next_used = 0;
   queue->signalled_used = 0;
-  queue->signalled_known = false;
 }
 
 template <u64 VirtqueueState::* Area, unsigned Shift>

@@ -176,16 +176,14 @@ bool Virtqueue::push_used(u16 head, u32 written) {
 
 bool Virtqueue::wants_notification() {
   const u16 before = state_->signalled_used;
-  const bool known = state_->signalled_known;
   const u16 now = state_->next_used;
   state_->signalled_used = now;
-  state_->signalled_known = true;
-  if (known && now == before) return false;
+  if (now == before) return false;
   if ((features_ & virtio_feature::kEventIdx) != 0) {
     u16 used_event = 0;
     if (!memory_->read_value({used_event_address(*state_)}, used_event)) return false;
     // 2.7.7.2: has used.idx passed used_event since the last decision?
-    return !known || static_cast<u16>(now - used_event - 1) < static_cast<u16>(now - before);
+    return static_cast<u16>(now - used_event - 1) < static_cast<u16>(now - before);
   }
   u16 flags = 0;
   return memory_->read_value({state_->driver}, flags) && (flags & kAvailNoInterrupt) == 0;

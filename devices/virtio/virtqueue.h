@@ -28,7 +28,6 @@ struct VirtqueueState {
   u16 next_available = 0;  // the available ring's entries below this index were taken
   u16 next_used = 0;       // used.idx
   u16 signalled_used = 0;  // used.idx when signalling was last decided (VIRTIO_F_EVENT_IDX)
-  bool signalled_known = false;
 };
 
 /// A piece of guest memory of one descriptor; all of it is RAM.
