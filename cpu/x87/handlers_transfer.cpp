@@ -130,6 +130,10 @@ bool store_st(Cpu& cpu, const Operands& operands) {
   store_register(cpu.s.x87, operands.i(), (operands.variant() & kStorePop) != 0);
   return true;
 }
+bool store_st_quietly(Cpu& cpu, const Operands& operands) {
+  store_register_quietly(cpu.s.x87, operands.i());
+  return true;
+}
 bool exchange_st(Cpu& cpu, const Operands& operands) {
   exchange(cpu.s.x87, operands.i());
   return true;

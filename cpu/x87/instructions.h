@@ -53,6 +53,7 @@ void load_register(X87State& x87, unsigned source);
 enum class Constant : u8 { kOne, kLog2Of10, kLog2OfE, kPi, kLog10Of2, kLnOf2, kZero };  // FLD1 to FLDZ by opcode
 void load_constant(X87State& x87, Constant constant);
 void store_register(X87State& x87, unsigned destination, bool pop);  // FST, FSTP ST(i)
+void store_register_quietly(X87State& x87, unsigned destination);    // FSTPNCE: an empty ST(0) is just popped
 void exchange(X87State& x87, unsigned other);
 void conditional_move(X87State& x87, unsigned source, bool condition);
 

@@ -86,6 +86,12 @@ void store_register(X87State& x87, unsigned destination, bool pops) {
   if (pops) pop(x87);
 }
 
+void store_register_quietly(X87State& x87, unsigned destination) {
+  if (!x87.empty(0)) return store_register(x87, destination, true);
+  set_condition(x87, kC1, false);
+  pop(x87);
+}
+
 void exchange(X87State& x87, unsigned other) {
   if (x87.empty(0) || x87.empty(other)) {
     if (!stack_underflow(x87)) return;

@@ -88,7 +88,7 @@ constexpr std::array<Row, 8> kMemory = {{
 /// Where rm is i of ST(i). Rows of single instructions are below.
 constexpr std::array<Row, 8> kRegister = {{
     to_top(),
-    {waiting<load_st>(), waiting<exchange_st>(), waiting<do_nothing>(), waiting<store_st>(kStorePop)},
+    {waiting<load_st>(), waiting<exchange_st>(), waiting<do_nothing>(), waiting<store_st_quietly>()},
     {waiting<move_if>(Condition::kB), waiting<move_if>(Condition::kE), waiting<move_if>(Condition::kBe),
      waiting<move_if>(Condition::kP), kNone, waiting<compare_st>(kCompareQuiet | 2)},
     {waiting<move_if>(Condition::kAe), waiting<move_if>(Condition::kNe), waiting<move_if>(Condition::kA),

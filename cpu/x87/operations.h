@@ -52,7 +52,8 @@ bool store_i32(Cpu& cpu, const Operands& operands);
 bool store_i64(Cpu& cpu, const Operands& operands);
 bool store_bcd(Cpu& cpu, const Operands& operands);
 bool load_st(Cpu& cpu, const Operands& operands);
-bool store_st(Cpu& cpu, const Operands& operands);  // variant: kStorePop
+bool store_st(Cpu& cpu, const Operands& operands);          // variant: kStorePop
+bool store_st_quietly(Cpu& cpu, const Operands& operands);  // FSTPNCE
 bool exchange_st(Cpu& cpu, const Operands& operands);
 bool load_constant_op(Cpu& cpu, const Operands& operands);  // variant: Constant
 bool move_if(Cpu& cpu, const Operands& operands);           // variant: Condition of cpu/integer/conditions.h

@@ -202,18 +202,17 @@ Result logarithm(const Operand& y, const Operand& x, Control control) {
   const Float80Class cx = classify(x.value);
   if (needs_nan_rules(cy) || needs_nan_rules(cx)) return propagate_nan(y.value, x.value);
   const u16 flags = denormal_flag(y, x);
-  const auto invalid_too = [&] { return Result{float80::kIndefinite, static_cast<u16>(flags | kIe)}; };
   if (cx == kZero) {
-    if (cy == kZero) return invalid_too();
+    if (cy == kZero) return invalid();
     const Float80 value = float80::infinity(!y.value.sign());
-    return {value, static_cast<u16>(cy == kInfinity ? flags : flags | kZe)};
+    return {value, cy == kInfinity ? u16{0} : kZe};
   }
-  if (x.value.sign()) return invalid_too();
+  if (x.value.sign()) return invalid();
   const bool is_one = x.value == float80::kOne;
   const bool below_one = x.value.exponent() < float80::kBias;
   const bool sign = y.value.sign() != below_one;
-  if (cx == kInfinity) return cy == kZero ? invalid_too() : Result{float80::infinity(sign), flags};
-  if (cy == kInfinity) return is_one ? invalid_too() : Result{float80::infinity(sign), flags};
+  if (cx == kInfinity) return cy == kZero ? invalid() : Result{float80::infinity(sign), flags};
+  if (cy == kInfinity) return is_one ? invalid() : Result{float80::infinity(sign), flags};
   if (cy == kZero || is_one) return {float80::zero(sign), flags};
   if (stops(flags, control)) return {y.value, flags};
   return scaled_logarithm<&mpfr_log2>(y.value, x.value, control, flags);
@@ -224,12 +223,11 @@ Result logarithm_plus_one(const Operand& y, const Operand& x, Control control) {
   const Float80Class cx = classify(x.value);
   if (needs_nan_rules(cy) || needs_nan_rules(cx)) return propagate_nan(y.value, x.value);
   const u16 flags = denormal_flag(y, x);
-  const auto invalid_too = [&] { return Result{float80::kIndefinite, static_cast<u16>(flags | kIe)}; };
   const bool sign = y.value.sign() != x.value.sign();
   if (cx == kInfinity) {
-    return x.value.sign() || cy == kZero ? invalid_too() : Result{float80::infinity(sign), flags};
+    return x.value.sign() || cy == kZero ? invalid() : Result{float80::infinity(sign), flags};
   }
-  if (cx == kZero) return cy == kInfinity ? invalid_too() : Result{float80::zero(sign), flags};
+  if (cx == kZero) return cy == kInfinity ? invalid() : Result{float80::zero(sign), flags};
   if (cy == kInfinity) return {float80::infinity(sign), flags};
   if (cy == kZero) return {float80::zero(sign), flags};
   if (stops(flags, control)) return {y.value, flags};

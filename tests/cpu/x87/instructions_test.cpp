@@ -172,6 +172,24 @@ std::vector<Row> transfer_rows() {
   return rows;
 }
 
+/// Undocumented encodings of instructions that have another one.
+std::vector<Row> alias_rows() {
+  return {
+      {"fstpnce", {0xD9, 0xDA}, [](Context& c) { store_register_quietly(c.x87, 2); }},
+      {"fcom2", {0xDC, 0xD1}, [](Context& c) { compare_register(c.x87, 1, false, 0); }},
+      {"fcomp3", {0xDC, 0xD9}, [](Context& c) { compare_register(c.x87, 1, false, 1); }},
+      {"fcomp5", {0xDE, 0xD1}, [](Context& c) { compare_register(c.x87, 1, false, 1); }},
+      {"fxch4", {0xDD, 0xCA}, [](Context& c) { exchange(c.x87, 2); }},
+      {"fxch7", {0xDF, 0xCA}, [](Context& c) { exchange(c.x87, 2); }},
+      {"fstp8", {0xDF, 0xD2}, [](Context& c) { store_register(c.x87, 2, true); }},
+      {"fstp9", {0xDF, 0xDA}, [](Context& c) { store_register(c.x87, 2, true); }},
+      {"fneni", {0xDB, 0xE0}, [](Context&) {}},
+      {"fndisi", {0xDB, 0xE1}, [](Context&) {}},
+      {"fnsetpm", {0xDB, 0xE4}, [](Context&) {}},
+      {"fnop", {0xD9, 0xD0}, [](Context&) {}},
+  };
+}
+
 std::vector<Row> control_rows() {
   return {
       {"fnclex", {0xDB, 0xE2}, [](Context& c) { clear_exceptions(c.x87); }},
@@ -244,6 +262,8 @@ TEST(X87Instructions, ArithmeticAgreesWithTheHost) { check_rows(arithmetic_rows(
 TEST(X87Instructions, ComparisonsAgreeWithTheHost) { check_rows(compare_rows(), kCases); }
 TEST(X87Instructions, TransfersAgreeWithTheHost) { check_rows(transfer_rows(), kCases); }
 TEST(X87Instructions, ControlAgreesWithTheHost) { check_rows(control_rows(), kCases); }
+
+TEST(X87Instructions, AliasesAgreeWithTheHost) { check_rows(alias_rows(), kCases); }
 
 /// Boundary x boundary for what takes two registers, with every rounding and precision.
 TEST(X87Instructions, BoundaryPairsAgreeWithTheHost) {
