@@ -19,6 +19,6 @@ inline constexpr u32 kMonitorFpu = 1 << 7;    // CR0.MP: with TS, WAIT raises #N
 inline constexpr u32 kFlat = 1 << 8;          // outside 64-bit code: CS, DS, ES and SS have base 0 and limit 4 GiB - 1
 inline constexpr u32 kXsave = 1 << 9;         // CR4.OSXSAVE
 inline constexpr u32 kSseExceptions = 1 << 10;  // MXCSR has an exception unmasked: SSE arithmetic checks each result
-inline constexpr u32 kSingle = 1 << 31;         // a block of one instruction, run alone
+inline constexpr u32 kSingle = 1 << 11;         // a block of one instruction, run alone
 
 }  // namespace bhvm::mode

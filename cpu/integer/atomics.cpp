@@ -52,7 +52,6 @@ BHVM_HANDLER(cmpxchg_reg) {
   if (old == accumulator) {
     write_gpr<T>(cpu, op->dst, operand<T>(cpu, op->src));
   } else {
-    write_gpr<T>(cpu, op->dst, old);  // a 32-bit destination is written in either case
     write_gpr<T>(cpu, static_cast<u16>(op->imm), old);
   }
   BHVM_NEXT;

@@ -1,0 +1,146 @@
+// The engine around the instructions: counting, chaining, cutting, self-modifying code, devices.
+#include <gtest/gtest.h>
+
+#include "base/random_stream.h"
+#include "state/hash_state.h"
+#include "tests/cpu/harness.h"
+
+namespace bhvm::test {
+namespace {
+
+// mov ecx, 1000; loop: add rax, rcx; dec ecx; jnz loop; hlt
+constexpr u8 kLoop[] = {0xB9, 0xE8, 0x03, 0x00, 0x00, 0x48, 0x01, 0xC8, 0xFF, 0xC9, 0x75, 0xF9, 0xF4};
+constexpr u64 kLoopInstructions = 1 + 3 * 1000 + 1;
+
+TEST(Engine, CountsEveryInstructionOnce) {
+  Harness h;
+  h.place(kCode, kLoop);
+  EXPECT_EQ(h.cpu.run(1'000'000), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 500500u);
+  EXPECT_EQ(h.cpu.s.instructions, kLoopInstructions);
+  EXPECT_EQ(h.cpu.s.rip, kCode + sizeof(kLoop));
+}
+
+TEST(Engine, StopsExactlyAtTheLimit) {
+  Harness whole;
+  whole.place(kCode, kLoop);
+  for (u64 n = 0; n < 40; ++n) {
+    Harness cut;
+    cut.place(kCode, kLoop);
+    if (n != 0) {
+      EXPECT_EQ(cut.cpu.run(n), RunExit::kLimit);
+    }
+    EXPECT_EQ(cut.cpu.s.instructions, n);
+    if (n != 0) whole.cpu.run(1);
+    EXPECT_EQ(hash_state(cut.cpu.s), hash_state(whole.cpu.s)) << "after " << n;
+  }
+}
+
+TEST(Engine, CuttingARunChangesNothing) {
+  Harness whole;
+  whole.place(kCode, kLoop);
+  whole.cpu.run(kLoopInstructions);
+  RandomStream random(7, 0, "cuts");
+  for (int round = 0; round < 20; ++round) {
+    Harness cut;
+    cut.place(kCode, kLoop);
+    while (cut.cpu.s.instructions < kLoopInstructions) {
+      cut.cpu.run(std::min(1 + random.below(97), kLoopInstructions - cut.cpu.s.instructions));
+    }
+    EXPECT_EQ(hash_state(cut.cpu.s), hash_state(whole.cpu.s));
+    EXPECT_EQ(hash_state(cut.mmu.state()), hash_state(whole.mmu.state()));
+  }
+}
+
+TEST(Engine, CodeThatChangesItselfRunsAsWritten) {
+  Harness h;
+  // mov byte [rip+1], 0x2A; mov al, 0x11 (patched to 0x2A, in the same block); hlt
+  h.place(kCode, {0xC6, 0x05, 0x01, 0x00, 0x00, 0x00, 0x2A, 0xB0, 0x11, 0xF4});
+  EXPECT_EQ(h.cpu.run(100), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 0x2Au);
+  EXPECT_EQ(h.cpu.s.instructions, 3u);
+}
+
+TEST(Engine, AChangedLoopBodyIsSeenInTheNextRound) {
+  Harness h;
+  // mov ecx, 10; loop: add eax, 1 (its immediate is incremented each round); inc byte [rip-7+...]; dec ecx; jnz; hlt
+  h.place(kCode, {0xB9, 0x0A, 0x00, 0x00, 0x00,        // mov ecx, 10
+                  0x83, 0xC0, 0x01,                    // loop: add eax, 1
+                  0xFE, 0x05, 0xF9, 0xFF, 0xFF, 0xFF,  // inc byte [rip-7]: the immediate
+                  0xFF, 0xC9,                          // dec ecx
+                  0x75, 0xF3,                          // jnz loop
+                  0xF4});
+  EXPECT_EQ(h.cpu.run(1000), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 55u);
+}
+
+TEST(Engine, ADeviceIsTouchedOnceAndAtItsInstruction) {
+  Harness h;
+  // nop; nop; mov eax, [kDevice]; nop; hlt
+  h.place(kCode, {0x90, 0x90, 0x8B, 0x04, 0x25, 0x00, 0x00, 0x00, 0x20, 0x90, 0xF4});
+  EXPECT_EQ(h.cpu.run(100), RunExit::kAttention);
+  ASSERT_EQ(h.accesses.size(), 1u);
+  EXPECT_EQ(h.accesses[0].instructions, 2u);
+  EXPECT_EQ(h.accesses[0].size, 4u);
+  EXPECT_EQ(h.reg(kRax), 0x55667788u);
+  EXPECT_EQ(h.cpu.s.instructions, 3u);
+  EXPECT_EQ(h.cpu.run(100), RunExit::kHalted);
+  EXPECT_EQ(h.cpu.s.instructions, 5u);
+}
+
+TEST(Engine, AnInstructionAcrossTwoPagesRunsAndFollowsBoth) {
+  Harness h;
+  const u64 start = kCode + kPageSize - 2;
+  h.place(start, {0xB8, 0x78, 0x56, 0x34, 0x12, 0xF4});  // mov eax, 0x12345678; hlt
+  h.cpu.s.rip = start;
+  EXPECT_EQ(h.cpu.run(10), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 0x12345678u);
+  h.place(kCode + kPageSize, {0x00});  // a byte of the immediate in the second page: 0x56 becomes 0
+  h.cpu.s.halted = false;
+  h.cpu.s.rip = start;
+  EXPECT_EQ(h.cpu.run(10), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 0x12340078u);
+}
+
+TEST(Engine, RepeatedMovesKeepElementOrderWhenTheyOverlap) {
+  Harness h;
+  h.place(kCode, {0xF3, 0xA4, 0xF4});  // rep movsb; hlt
+  h.place(kData, {0xAB});
+  h.reg(kRsi) = kData;
+  h.reg(kRdi) = kData + 1;
+  h.reg(kRcx) = 9000;
+  EXPECT_EQ(h.cpu.run(10), RunExit::kHalted);
+  EXPECT_EQ(h.cpu.s.instructions, 2u);
+  EXPECT_EQ(h.cpu.s.rep_iterations, 9000u);
+  u8 last = 0;
+  h.memory.read_value(PhysicalAddress{kData + 9000}, last);
+  EXPECT_EQ(last, 0xAB);
+  EXPECT_EQ(h.reg(kRcx), 0u);
+}
+
+TEST(Engine, FlushingTheCodeCacheChangesNothing) {
+  Harness plain, flushed;
+  plain.place(kCode, kLoop);
+  flushed.place(kCode, kLoop);
+  for (int i = 0; i < 30; ++i) {
+    plain.cpu.run(100);
+    flushed.cpu.run(100);
+    flushed.cpu.code->flush();
+    flushed.cpu.flush_jump_cache();
+  }
+  EXPECT_EQ(hash_state(plain.cpu.s), hash_state(flushed.cpu.s));
+}
+
+TEST(Engine, CallsAndReturnsAcrossPages) {
+  Harness h;
+  // mov ecx, 50; loop: call far_away; dec ecx; jnz loop; hlt      far_away (next page): add eax, 2; ret
+  h.place(kCode, {0xB9, 0x32, 0x00, 0x00, 0x00, 0xE8, 0xF6, 0x0F, 0x00, 0x00, 0xFF, 0xC9, 0x75, 0xF7, 0xF4});
+  h.place(kCode + 0x1000, {0x83, 0xC0, 0x02, 0xC3});
+  EXPECT_EQ(h.cpu.run(1000), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 100u);
+  EXPECT_EQ(h.reg(kRsp), kStack);
+  EXPECT_EQ(h.cpu.s.instructions, 1u + 50 * 5 + 1);
+}
+
+}  // namespace
+}  // namespace bhvm::test
