@@ -43,7 +43,8 @@ BHVM_INLINE V subtract_neighbours(V a, V b) {
   return subtract(even_lanes(a, b), odd_lanes(a, b));
 }
 
-/// DPPS: products of the lanes in imm[7:4], added in pairs, then the pairs; the sum into the lanes in imm[3:0].
+/// DPPS: products of the lanes in imm[7:4], added in pairs, then the pairs; the sum into the lanes in imm[3:0]. Each
+/// lane adds its own product first: of several NaNs a lane yields the nearest one, as Intel's processors do.
 inline f32x4 dot_product(f32x4 a, f32x4 b, Imm imm) {
   u32x4 used{};
   u32x4 filled{};
@@ -52,10 +53,8 @@ inline f32x4 dot_product(f32x4 a, f32x4 b, Imm imm) {
     filled[i] = ((imm.value >> i) & 1) != 0 ? ~u32{0} : 0;
   }
   const f32x4 products = multiply(masked(a, used), masked(b, used));
-  const f32x4 pairs = add(__builtin_shufflevector(products, products, 0, 2, 0, 2),
-                          __builtin_shufflevector(products, products, 1, 3, 1, 3));
-  const f32x4 sum =
-      add(__builtin_shufflevector(pairs, pairs, 0, 0, 0, 0), __builtin_shufflevector(pairs, pairs, 1, 1, 1, 1));
+  const f32x4 pairs = add(__builtin_shufflevector(products, products, 1, 0, 3, 2), products);
+  const f32x4 sum = add(pairs, __builtin_shufflevector(pairs, pairs, 2, 3, 0, 1));
   return masked(sum, filled);
 }
 /// DPPD.
@@ -67,8 +66,7 @@ inline f64x2 dot_product_doubles(f64x2 a, f64x2 b, Imm imm) {
     filled[i] = ((imm.value >> i) & 1) != 0 ? ~u64{0} : 0;
   }
   const f64x2 products = multiply(masked(a, used), masked(b, used));
-  const f64x2 sum =
-      add(__builtin_shufflevector(products, products, 0, 0), __builtin_shufflevector(products, products, 1, 1));
+  const f64x2 sum = add(products, __builtin_shufflevector(products, products, 1, 0));
   return masked(sum, filled);
 }
 

@@ -19,14 +19,13 @@ bool to_integer_instruction(BlockBuilder& block, const Instruction& insn) {
   return float_instruction<fp::to_integer<u32, truncate, T>, void, Into::kGpr>(block, insn);
 }
 
-/// From an MMX register or memory to an XMM register. The form with memory names no MMX register, and `mmx_memory` says
-/// whether it counts as an MMX instruction all the same (SDM 2).
-template <auto f, bool mmx_memory>
+/// From an MMX register or memory to an XMM register. The form with memory leaves the x87 state alone.
+template <auto f>
 bool from_mmx_instruction(BlockBuilder& block, const Instruction& insn) {
   static constexpr FloatForms kForms{
-      {compute<f, From::kRegister, Into::kXmm, true>, compute<f, From::kUnaligned, Into::kXmm, mmx_memory>, true},
+      {compute<f, From::kRegister, Into::kXmm, true>, compute<f, From::kUnaligned, Into::kXmm, false>, true},
       {compute_checked<f, From::kRegister, Into::kXmm, true, void>,
-       compute_checked<f, From::kUnaligned, Into::kXmm, mmx_memory, void>, true}};
+       compute_checked<f, From::kUnaligned, Into::kXmm, false, void>, true}};
   return !sse_usable(block, insn) || emit_forms(block, insn, forms_for_mode(kForms, insn));
 }
 /// From an XMM register or memory to an MMX register.
@@ -56,8 +55,8 @@ constexpr Row kRows[] = {
     {ZYDIS_MNEMONIC_CVTDQ2PD, float_instruction<fp::int32x2_to_doubles>},
     {ZYDIS_MNEMONIC_CVTPD2DQ, float_instruction<fp::doubles_to_int32x2>},
     {ZYDIS_MNEMONIC_CVTTPD2DQ, float_instruction<fp::doubles_to_int32x2_truncate>},
-    {ZYDIS_MNEMONIC_CVTPI2PS, from_mmx_instruction<fp::int32x2_to_singles, true>},
-    {ZYDIS_MNEMONIC_CVTPI2PD, from_mmx_instruction<fp::int32x2_to_doubles, false>},
+    {ZYDIS_MNEMONIC_CVTPI2PS, from_mmx_instruction<fp::int32x2_to_singles>},
+    {ZYDIS_MNEMONIC_CVTPI2PD, from_mmx_instruction<fp::int32x2_to_doubles>},
     {ZYDIS_MNEMONIC_CVTPS2PI, to_mmx_instruction<fp::singles_to_int32x2>},
     {ZYDIS_MNEMONIC_CVTTPS2PI, to_mmx_instruction<fp::singles_to_int32x2_truncate>},
     {ZYDIS_MNEMONIC_CVTPD2PI, to_mmx_instruction<fp::doubles_to_int32x2_mmx>},
