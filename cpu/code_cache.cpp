@@ -37,7 +37,7 @@ CodeCache::CodeCache(GuestMemory& memory)
       decoder64_(make_decoder(ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)),
       decoder32_(make_decoder(ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32)),
       slots_(kSlots),
-      pages_(memory.size_bytes() / kPageSize, nullptr),
+      pages_(memory.size_bytes() / kPageSize),
       arena_(new u8[kArenaBytes]) {}
 
 CodeCache::~CodeCache() = default;
@@ -227,7 +227,7 @@ void CodeCache::flush() {
     memory_.clear_code(page);
   }
   pages_in_use_.clear();
-  std::fill(slots_.begin(), slots_.end(), Slot{});
+  if (statistics_.blocks_built != 0) std::memset(slots_.data(), 0, slots_.size() * sizeof(Slot));
   arena_used_ = 0;
   statistics_.flushes += 1;
 }

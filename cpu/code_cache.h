@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "base/zeroed_array.h"
 #include "cpu/block_builder.h"
 #include "cpu/op.h"
 #include "softmmu/guest_memory.h"
@@ -58,12 +59,15 @@ class CodeCache final : public MemoryObserver {
 
  private:
   struct Slot {
-    u64 key = ~u64{0};
-    Block* block = nullptr;
+    u64 key;  // 0: empty; a key has kKeyed
+    Block* block;
   };
   static constexpr unsigned kSlots = 1 << 15;
+  static constexpr u32 kKeyed = 1 << 17;  // keeps every key apart from 0
 
-  static u64 key_of(PhysicalAddress address, u32 mode) { return address.value | (u64{mode} << kPhysicalAddressBits); }
+  static u64 key_of(PhysicalAddress address, u32 mode) {
+    return address.value | (u64{mode | kKeyed} << kPhysicalAddressBits);
+  }
   Slot& slot_of(u64 key) { return slots_[(key ^ (key >> 15) ^ (key >> 46)) & (kSlots - 1)]; }
   std::size_t page_index(PhysicalAddress page) const;
   Block* find(PhysicalAddress address, u32 mode);
@@ -83,8 +87,8 @@ class CodeCache final : public MemoryObserver {
   ZydisDecoder decoder64_;
   ZydisDecoder decoder32_;
   BlockBuilder builder_;
-  std::vector<Slot> slots_;
-  std::vector<Block*> pages_;  // first block of each RAM page
+  ZeroedArray<Slot> slots_;
+  ZeroedArray<Block*> pages_;  // first block of each RAM page
   std::vector<PhysicalAddress> pages_in_use_;
   std::unique_ptr<u8[]> arena_;
   u64 arena_used_ = 0;

@@ -12,6 +12,9 @@
 namespace bhvm {
 namespace {
 
+/// The budget of one dispatch: below the count of `unlinked_block`, which no budget may cover.
+constexpr u64 kMostAtOnce = 0x40000000;
+
 void dispatch(Cpu& cpu, const Block* block, i64 budget) {
 #if BHVM_DISPATCH_BY_TAIL_CALL
   const Op* op = block->ops();
@@ -138,7 +141,7 @@ void end_system_op(Cpu& cpu, bool done) {
 }
 
 RunExit Cpu::run(u64 max_instructions) {
-  limit = s.instructions + std::min(max_instructions, ~u64{0} / 4);
+  const u64 end = s.instructions + std::min(max_instructions, ~u64{0} - s.instructions);
   touched_board = false;
   bool run_alone = false;  // the next instruction
   link = nullptr;
@@ -172,7 +175,7 @@ RunExit Cpu::run(u64 max_instructions) {
       exit = RunExit::kHalted;
       break;
     }
-    if (s.instructions >= limit) {
+    if (s.instructions >= end) {
       exit = RunExit::kLimit;
       break;
     }
@@ -186,6 +189,7 @@ RunExit Cpu::run(u64 max_instructions) {
     const u64 generation = code->generation();
     const bool ready = supported_segments(*this) && (!stepping || instruction_breakpoint(*this));
     if (ready && enter_fetch_page(*this, linear)) {
+      limit = std::min(end, s.instructions + kMostAtOnce);
       const i64 remaining = static_cast<i64>(limit - s.instructions);
       if (!single) {
         block = next_block(*this, linear, mode);
