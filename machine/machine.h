@@ -1,0 +1,166 @@
+// Machine: processor, RAM, chips and clock on one board, and the loop that runs them.
+//
+// Deterministic: what a machine does is a function of its configuration, the images and the input typed at it with the
+// moment (instructions, virtual time) it was typed. Cutting a run into run_until() calls anywhere changes nothing.
+//
+// An event is dispatched when the clock has reached its time and before the next instruction. run_until() comes back
+// *before* dispatching what is due at the moment of its limit, so that a moment means the same however it was reached.
+//
+// One machine is used by one thread at a time; machines that share memory (forks) may live on different threads.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/random_stream.h"
+#include "base/result.h"
+#include "bus/address_map.h"
+#include "bus/cpu_port.h"
+#include "cpu/cpu.h"
+#include "machine/machine_config.h"
+#include "machine/machine_state.h"
+#include "machine/platform.h"
+#include "machine/virtio_slots.h"
+#include "scheduler/event_queue.h"
+#include "scheduler/virtual_clock.h"
+#include "softmmu/guest_memory.h"
+#include "softmmu/mmu.h"
+#include "state/diff.h"
+
+namespace bhvm {
+
+/// All of a machine at one moment, sharing memory and disk blocks with it. To be made into machines by
+/// Machine::from_snapshot(), any number of times.
+class MachineSnapshot {
+ public:
+  const MachineState& state() const { return state_; }
+
+ private:
+  friend class Machine;
+  MachineSnapshot(MachineConfig config, MachineState state, GuestMemory memory, std::vector<DiskImage> disks)
+      : config_(std::move(config)), state_(std::move(state)), memory_(std::move(memory)), disks_(std::move(disks)) {}
+
+  MachineConfig config_;
+  MachineState state_;
+  GuestMemory memory_;
+  std::vector<DiskImage> disks_;
+};
+
+class Machine final : private CpuPort, private LineListener, private ByteSink, private MachineControl {
+ public:
+  using ConsoleOutput = std::function<void(std::span<const u8>)>;
+
+  /// A machine at power-on with its kernel loaded. An error when an image is missing or wrong or does not fit.
+  static Result<std::unique_ptr<Machine>> create(const MachineConfig& config);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  /// Runs until a limit is reached or the run ends; a machine that has ended says so again.
+  Stop run_until(const RunLimits& limits);
+  /// Skips idle time up to `time_ns`, but not beyond the next event. REQUIRES: the last run stopped with kHaltedForever
+  /// or kIdle.
+  void idle_until(u64 time_ns);
+
+  u64 instructions() const { return cpu_.s.instructions; }
+  u64 now_ns() const { return clock_.now_ns(); }
+  u64 next_event_ns() const { return queue_.next_time_ns(); }
+  bool interrupts_enabled() const;
+
+  /// What the guest writes to its consoles from now on; an empty function discards it.
+  void set_console_output(ConsoleOutput output) { console_output_ = std::move(output); }
+  /// Types at the guest's console: at the serial port, or at the virtio console if the kernel's command line names hvc0
+  /// last. Bytes wait until the guest takes them.
+  void console_input(std::span<const u8> bytes);
+  /// How many bytes still wait.
+  std::size_t console_input_backlog() const;
+
+  /// Everything that the guest can observe, now or later.
+  Hash128 state_hash();
+  MachineState state() const;
+  MachineSnapshot snapshot();
+  static std::unique_ptr<Machine> from_snapshot(MachineSnapshot& snapshot);
+  std::unique_ptr<Machine> fork();
+
+  /// Writes a snapshot file; the disks' contents are what differs from their base files.
+  Status save(const std::string& path);
+  /// Reads one. Of `resources` count the kernel (for symbols; may be null) and the disks, which must be the same files
+  /// as when it was saved; all else comes from the snapshot.
+  static Result<std::unique_ptr<Machine>> load(const std::string& path, const MachineConfig& resources);
+
+  const CpuState& cpu_state() const { return cpu_.s; }
+  /// Replaces the processor's registers (a debugger writes them).
+  void set_cpu_state(const CpuState& state) { cpu_.set_state(state); }
+  GuestMemory& memory() { return memory_; }
+  const GuestMemory& memory() const { return memory_; }
+  const MachineConfig& config() const { return config_; }
+  MachineStatistics statistics() const;
+  std::string describe_cpu() const;
+  const AddressMap& memory_map() const { return memory_map_; }
+  const AddressMap& port_map() const { return port_map_; }
+
+ private:
+  Machine(MachineConfig config, GuestMemory memory, std::vector<DiskImage> disks);
+  static Result<std::vector<DiskImage>> open_disks(const MachineConfig& config);
+  Status boot();
+  Status set_state(const MachineState& state);
+
+  void sync_clock() { clock_.set_instructions(cpu_.s.instructions); }
+  void dispatch_due_events();
+  u64 budget(const RunLimits& limits) const;
+  void end(StopReason reason, u32 status = 0, std::string message = {});
+  Stop ended() const;
+  void check_disks();
+
+  // CpuPort
+  u64 read_physical(PhysicalAddress address, unsigned size) override;
+  void write_physical(PhysicalAddress address, unsigned size, u64 value) override;
+  u32 read_port(u16 port, unsigned size) override;
+  void write_port(u16 port, unsigned size, u32 value) override;
+  int acknowledge_interrupt() override;
+  u64 tsc_at(u64 instructions) override;
+  void tsc_adjusted(u64 adjust) override;
+  bool read_msr(u32 index, u64& value) override;
+  bool write_msr(u32 index, u64 value) override;
+  u64 read_cr8() override;
+  void write_cr8(u64 value) override;
+  u64 random() override;
+
+  // LineListener: INTR
+  void set_line(u32 index, bool level) override;
+
+  // ByteSink: both consoles
+  void write_bytes(std::span<const u8> bytes) override;
+
+  // MachineControl
+  void power_off() override;
+  void reset() override;
+  void guest_exit(u32 status) override;
+  void guest_panic(u32 events) override;
+
+  MachineConfig config_;
+  GuestMemory memory_;
+  std::vector<DiskImage> disks_;
+  VirtualClock clock_;
+  EventQueue queue_;
+  AddressMap memory_map_;
+  AddressMap port_map_;
+  Platform platform_;
+  VirtioSlots virtio_;
+  Mmu mmu_;
+  Cpu cpu_;
+  RandomStream entropy_;  // RDRAND and RDSEED
+  MachineEnd end_;
+  std::string end_message_;  // for a person; not state
+  bool console_is_virtio_;
+  ConsoleOutput console_output_;
+  u64 events_ = 0;      // statistics
+  u64 interrupts_ = 0;  // statistics
+};
+
+}  // namespace bhvm

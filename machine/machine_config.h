@@ -1,0 +1,72 @@
+// What a machine is made of, and how a run of it ends.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.h"
+#include "machine/elf_image.h"
+
+namespace bhvm {
+
+struct MachineConfig {
+  u64 memory_bytes = u64{256} << 20;
+  u64 seed = 0;
+  u64 machine_id = 0;               // tells machines of one seed apart
+  u64 rate_numerator = 1;           // virtual nanoseconds ...
+  u64 rate_denominator = 1;         // ... per this many instructions
+  u64 rtc_epoch_s = 1'700'000'000;  // the date at power-on, in seconds since 1970
+  std::string command_line;         // as given by the user; see complete_command_line()
+  std::shared_ptr<const ElfImage> kernel;
+  std::shared_ptr<const std::vector<u8>> initrd;  // may be null
+  std::vector<std::string> disks;                 // paths of raw images: read, never written
+};
+
+/// Why a run came back. The first three can be continued as they are; a halted machine continues when input wakes it;
+/// the others are the end.
+enum class StopReason : u8 {
+  kInstructionLimit,
+  kTimeLimit,
+  kIdle,           // RunLimits::stop_when_idle: halted, with an event to come
+  kStopRequest,    // RunLimits::stop_request
+  kHaltedForever,  // HLT with nothing that could wake the processor
+  kPowerOff,
+  kGuestExit,  // the exit port; Stop::status is the guest's
+  kPanic,      // the guest reported one through pvpanic
+  kReset,
+  kTripleFault,
+  kUnsupported,  // an instruction or mode that bhvm does not have
+  kHostError,    // the host failed the machine (a disk image that cannot be read any more): Stop::message
+};
+
+/// "power-off", "guest-exit", "instruction-limit": as in statistics.
+std::string_view to_string(StopReason reason);
+
+struct Stop {
+  StopReason reason = StopReason::kInstructionLimit;
+  u32 status = 0;       // of kGuestExit
+  std::string message;  // of kUnsupported and kHostError: what was met
+};
+
+/// When a run is to come back; all are absolute, so that a run can be cut anywhere without changing it.
+struct RunLimits {
+  u64 instructions = ~u64{0};
+  u64 time_ns = ~u64{0};
+  bool stop_when_idle = false;
+  const std::atomic<bool>* stop_request = nullptr;  // looked at between two events and every few million instructions
+};
+
+struct MachineStatistics {
+  u64 instructions = 0;
+  u64 rep_iterations = 0;
+  u64 idle_ns = 0;
+  u64 virtual_ns = 0;
+  u64 events = 0;      // dispatched by this object; not state
+  u64 interrupts = 0;  // acknowledged by this object; not state
+  u64 page_walks = 0;  // by this object; not state
+};
+
+}  // namespace bhvm
