@@ -10,12 +10,6 @@ using namespace x87_status;
 using enum Float80Class;
 using float80::classify;
 
-u128 shift_right_sticky(u128 value, unsigned count) {
-  if (count == 0) return value;
-  if (count >= 128) return value != 0 ? 1 : 0;
-  return (value >> count) | ((value << (128 - count)) != 0 ? 1 : 0);
-}
-
 int countl_zero_128(u128 value) {
   const u64 high = static_cast<u64>(value >> 64);
   return high != 0 ? std::countl_zero(high) : 64 + std::countl_zero(static_cast<u64>(value));
@@ -43,7 +37,7 @@ Float80 quieted(const Float80& nan) { return {nan.significand | float80::kQuietB
 
 Exact add_exact(Exact a, Exact b) {
   if (a.exponent < b.exponent || (a.exponent == b.exponent && a.significand < b.significand)) std::swap(a, b);
-  const u128 aligned = shift_right_sticky(b.significand, static_cast<unsigned>(a.exponent - b.exponent));
+  const u128 aligned = shift_right_sticky(b.significand, a.exponent - b.exponent);
   if (a.sign != b.sign) return normalized(a.sign, a.exponent, a.significand - aligned);
   // One bit of headroom: unpacked operands have 64 zero bits below, so only sticky bits can be lost.
   const u128 sum = (a.significand >> 1) + shift_right_sticky(aligned, 1);
@@ -190,7 +184,7 @@ Result round_to_integer(const Operand& a, Control control) {
   if (stops(flags, control)) return {a.value, flags};
   const Exact x = unpack(a.value);
   if (x.exponent >= 63) return {a.value, flags};
-  const u128 fixed = shift_right_sticky(x.significand, static_cast<unsigned>(63 - x.exponent));
+  const u128 fixed = shift_right_sticky(x.significand, 63 - x.exponent);
   const u64 fraction = static_cast<u64>(fixed);
   const u64 whole = static_cast<u64>(fixed >> 64);
   const bool up = rounds_up(x.sign, (whole & 1) != 0, fraction, control.rounding());

@@ -76,11 +76,7 @@ std::optional<Integer> integer_magnitude(const Float80& value, RoundingMode mode
   if (c == kInfinity || needs_nan_rules(c)) return std::nullopt;
   const Exact x = unpack(value);
   if (x.exponent > 63) return std::nullopt;
-  u128 fixed = 1;  // sticky: far below one half
-  if (x.exponent >= -1) {
-    const int shift = 63 - x.exponent;
-    fixed = (x.significand >> shift) | ((x.significand << (128 - shift)) != 0 && shift != 0 ? 1 : 0);
-  }
+  const u128 fixed = shift_right_sticky(x.significand, 63 - x.exponent);
   const u64 fraction = static_cast<u64>(fixed);
   const u64 whole = static_cast<u64>(fixed >> 64);
   const bool up = rounds_up(x.sign, (whole & 1) != 0, fraction, mode);

@@ -7,14 +7,6 @@ namespace {
 
 using namespace x87_status;
 
-/// Shifts right by `count` >= 0, keeping what falls out in the lowest bit.
-u128 shift_right_sticky(u128 value, i64 count) {
-  if (count == 0) return value;
-  if (count >= 128) return value != 0 ? 1 : 0;
-  const bool sticky = (value << (128 - count)) != 0;
-  return (value >> count) | (sticky ? 1 : 0);
-}
-
 struct Cut {
   u64 significand;  // left-aligned: rounded to the precision
   bool carry;       // rounding overflowed into 2.0
@@ -56,6 +48,13 @@ Rounded overflow(bool sign, const Format& format, RoundingMode mode, u16 excepti
 }
 
 }  // namespace
+
+u128 shift_right_sticky(u128 value, i64 count) {
+  if (count == 0) return value;
+  if (count >= 128) return value != 0 ? 1 : 0;
+  const bool sticky = (value << (128 - count)) != 0;
+  return (value >> count) | (sticky ? 1 : 0);
+}
 
 bool rounds_up(bool sign, bool odd, u64 fraction, RoundingMode mode) {
   constexpr u64 kHalf = u64{1} << 63;

@@ -59,6 +59,9 @@ struct Rounded {
 
 Rounded round_to_format(const Exact& exact, const Format& format, Control control);
 
+/// Shifts right by `count` >= 0, keeping what falls out in the lowest bit.
+u128 shift_right_sticky(u128 value, i64 count);
+
 /// Splits 128 bits of a non-negative fixed-point number (`fraction` is sticky) at the binary point: is one to be added?
 bool rounds_up(bool sign, bool odd, u64 fraction, RoundingMode mode);
 
