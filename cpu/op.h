@@ -25,8 +25,9 @@ struct Op;
 #if BHVM_DISPATCH_BY_TAIL_CALL
 using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i64 budget);
 /// Defines or declares a handler.
-#define BHVM_HANDLER(name) \
-  __attribute__((preserve_none)) void name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64 budget)
+#define BHVM_HANDLER(name)                                                                           \
+  __attribute__((preserve_none)) void name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, \
+                                           [[maybe_unused]] i64 budget)
 /// Goes on with the op at `target` (a const Op*).
 #define BHVM_CONTINUE(target)                                              \
   do {                                                                     \
@@ -39,7 +40,8 @@ using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i
 #define BHVM_LEAVE return
 #else
 using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget);
-#define BHVM_HANDLER(name) const Op* name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64& budget)
+#define BHVM_HANDLER(name) \
+  const Op* name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64& budget)
 #define BHVM_CONTINUE(target) return (target)
 #define BHVM_BECOME(other) return other(cpu, op, budget)
 #define BHVM_LEAVE return nullptr
