@@ -101,7 +101,7 @@ struct Movs {
   template <class T>
   static u64 step(const Walk& walk, u64 count, bool&) {
     Cpu& cpu = walk.cpu;
-    u64 from, to;
+    u64 from = 0, to = 0;
     if (!walk.place(walk.op->src, walk.get(kRsi), sizeof(T), false, from) ||
         !walk.place(walk.op->dst, walk.get(kRdi), sizeof(T), true, to)) {
       return 0;
@@ -141,7 +141,7 @@ struct Stos {
   static u64 step(const Walk& walk, u64 count, bool&) {
     Cpu& cpu = walk.cpu;
     const T value = static_cast<T>(cpu.s.gpr[kRax]);
-    u64 to;
+    u64 to = 0;
     if (!walk.place(walk.op->dst, walk.get(kRdi), sizeof(T), true, to)) return 0;
     if (count > 1 && !walk.down()) {
       const u64 n = at_once<T>(walk, walk.get(kRdi), to, count);
@@ -161,7 +161,7 @@ struct Stos {
 struct Lods {
   template <class T>
   static u64 step(const Walk& walk, u64, bool&) {
-    u64 from;
+    u64 from = 0;
     T value;
     if (!walk.place(walk.op->src, walk.get(kRsi), sizeof(T), false, from) || !load<T>(walk.cpu, from, value)) return 0;
     write_gpr<T>(walk.cpu, gpr(kRax), value);
@@ -180,7 +180,7 @@ void compare(const Walk& walk, T a, T b, bool& stop) {
 struct Cmps {
   template <class T>
   static u64 step(const Walk& walk, u64, bool& stop) {
-    u64 first, second;
+    u64 first = 0, second = 0;
     T a, b;
     if (!walk.place(walk.op->src, walk.get(kRsi), sizeof(T), false, first) ||
         !walk.place(walk.op->dst, walk.get(kRdi), sizeof(T), false, second) || !load<T>(walk.cpu, first, a) ||
@@ -197,7 +197,7 @@ struct Cmps {
 struct Scas {
   template <class T>
   static u64 step(const Walk& walk, u64, bool& stop) {
-    u64 at;
+    u64 at = 0;
     T b;
     if (!walk.place(walk.op->dst, walk.get(kRdi), sizeof(T), false, at) || !load<T>(walk.cpu, at, b)) return 0;
     compare<T>(walk, static_cast<T>(walk.cpu.s.gpr[kRax]), b, stop);
