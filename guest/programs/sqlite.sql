@@ -1,0 +1,36 @@
+.mode list
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price INTEGER NOT NULL, weight REAL, tag TEXT);
+BEGIN;
+WITH RECURSIVE counter(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counter WHERE n < 100000)
+INSERT INTO item SELECT n, printf('item-%06d', n), (n * 7919) % 10007, n / 8.0, substr('abcdefghij', n % 10 + 1, 1) FROM counter;
+COMMIT;
+SELECT 'rows', count(*), sum(price), min(price), max(price) FROM item;
+SELECT 'no index', count(*) FROM item WHERE price BETWEEN 100 AND 199;
+CREATE INDEX item_price ON item (price, name);
+SELECT 'index', count(*) FROM item WHERE price BETWEEN 100 AND 199;
+SELECT 'group', tag, count(*), sum(price), round(avg(weight), 3) FROM item GROUP BY tag ORDER BY tag LIMIT 3;
+SELECT 'order', group_concat(name, ' ') FROM (SELECT name FROM item ORDER BY price DESC, name LIMIT 4);
+SELECT 'join', count(*), sum(a.price) FROM item a JOIN item b ON b.id = a.id + 1 AND b.price > a.price WHERE a.id <= 20000;
+SELECT 'like', count(*) FROM item WHERE name LIKE '%99';
+SELECT 'window', max(running) FROM (SELECT sum(price) OVER (ORDER BY id ROWS 9 PRECEDING) AS running FROM item WHERE id <= 5000);
+DELETE FROM item WHERE id % 10 = 0;
+UPDATE item SET weight = weight * 2 WHERE tag = 'b';
+SELECT 'changed', count(*), total(weight) FROM item;
+CREATE TABLE note (id INTEGER PRIMARY KEY, item INTEGER REFERENCES item (id), body TEXT);
+CREATE TRIGGER note_added AFTER INSERT ON note BEGIN UPDATE item SET price = price + 1 WHERE id = new.item; END;
+INSERT INTO note (item, body) SELECT id, 'note ' || id FROM item WHERE id <= 100;
+SELECT 'trigger', count(*), (SELECT price FROM item WHERE id = 1) FROM note;
+SAVEPOINT before; DELETE FROM note; ROLLBACK TO before; RELEASE before;
+SELECT 'rollback', count(*) FROM note;
+SELECT 'json', json_extract('{"a": [1, {"b": "deep"}]}', '$.a[1].b'), json_array_length('[1, 2, 3]');
+CREATE VIRTUAL TABLE words USING fts5 (body);
+INSERT INTO words VALUES ('the quick brown fox'), ('jumps over the lazy dog'), ('a quick dog');
+SELECT 'fts', group_concat(rowid, ',') FROM (SELECT rowid FROM words WHERE words MATCH 'quick OR lazy' ORDER BY rowid);
+WITH RECURSIVE fib(n, a, b) AS (SELECT 1, 0, 1 UNION ALL SELECT n + 1, b, a + b FROM fib WHERE n < 90) SELECT 'fib', max(a) FROM fib;
+SELECT 'real', 0.1 + 0.2, 1e300 * 1e10, 9007199254740993, 1 / 3.0, CAST('12.5abc' AS REAL), abs(-9223372036854775807);
+SELECT 'sort', sum(id * position) % 1000003 FROM (SELECT id, row_number() OVER (ORDER BY weight DESC, name) AS position FROM item WHERE id < 20000);
+VACUUM;
+PRAGMA integrity_check;
+PRAGMA wal_checkpoint(TRUNCATE);
