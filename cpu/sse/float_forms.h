@@ -1,50 +1,66 @@
 // Handlers and ops of floating-point instructions.
 //
-// With all exceptions masked an instruction is its semantics and nothing else: the host gathers the sticky flags. With
-// any exception unmasked (mode::kSseExceptions) the checked handlers run instead: they look at the flags of this one
-// instruction before anything is written and raise #XM, or #UD while CR4.OSXMMEXCPT is clear (SDM 1, 11.5.3).
+// With all exceptions masked an instruction runs on the host's unit, which gathers the sticky flags. With any exception
+// unmasked (mode::kSseExceptions) the checked handlers run: the software unit computes, and before anything is written
+// an unmasked exception raises #XM, or #UD while CR4.OSXMMEXCPT is clear (SDM 1, 11.5.3).
 #pragma once
 
 #include "cpu/sse/forms.h"
-#include "cpu/sse/host_fp.h"
+#include "cpu/sse/host_unit.h"
+#include "cpu/sse/soft_unit.h"
 
 namespace bhvm::sse {
 
-/// After an instruction that ran with clear flags: adds them to `before`, MXCSR as it was. `tiny` says that a result
-/// is denormal, which is an underflow when that is unmasked, exact or not. False with #XM or #UD.
-bool settle_exceptions(Cpu& cpu, u32 before, bool tiny);
+#if BHVM_HOST_SSE
+template <bool checked>
+using UnitFor = std::conditional_t<checked, SoftUnit, HostUnit>;
+#else
+template <bool checked>
+using UnitFor = SoftUnit;
+#endif
 
-/// Is any lane of a result a denormal number? Lane is u32 or u64, or void for instructions that do not underflow.
-template <class Lane, class R>
-BHVM_INLINE bool has_denormal(const R& result) {
-  if constexpr (std::is_void_v<Lane>) {
-    return false;
-  } else {
-    constexpr unsigned kFractionBits = sizeof(Lane) == 4 ? 23 : 52;
-    constexpr Lane kFraction = (Lane{1} << kFractionBits) - 1;
-    constexpr Lane kMagnitude = static_cast<Lane>(~Lane{0} >> 1);
-    Lane lanes[sizeof(R) / sizeof(Lane)];
-    std::memcpy(lanes, &result, sizeof(R));
-    bool found = false;
-    for (const Lane lane : lanes) {
-      const Lane magnitude = lane & kMagnitude;
-      found = found || (magnitude != 0 && magnitude <= kFraction);
-    }
-    return found;
-  }
+/// Sets an instruction's sticky flags. False, with #XM or #UD, when one is unmasked.
+bool settle_exceptions(Cpu& cpu, u32 flags);
+
+#if BHVM_HOST_SSE
+BHVM_INLINE bool settle(Cpu&, const HostUnit&) { return true; }
+#endif
+BHVM_INLINE bool settle(Cpu& cpu, const SoftUnit& unit) {
+  return unit.flags() == 0 || settle_exceptions(cpu, unit.flags());
 }
 
-/// compute<> with the exceptions looked at.
-template <auto f, From from, Into into, bool mmx, class Tiny>
-BHVM_HANDLER(compute_checked) {
-  using Of = Signature<decltype(f)>;
+/// The operands of a semantics: D is void when the destination is not read.
+template <class D, class S, bool imm = false>
+struct Operands {
+  using Source = S;
+  template <class F, class Unit>
+  BHVM_INLINE static auto apply(Cpu& cpu, const Op* op, Unit& unit, const S& source) {
+    const Imm immediate{static_cast<u8>(op->imm)};
+    if constexpr (std::is_void_v<D>) {
+      if constexpr (imm) {
+        return F::apply(unit, source, immediate);
+      } else {
+        return F::apply(unit, source);
+      }
+    } else {
+      if constexpr (imm) {
+        return F::apply(unit, operand<D>(cpu, op->dst), source, immediate);
+      } else {
+        return F::apply(unit, operand<D>(cpu, op->dst), source);
+      }
+    }
+  }
+};
+
+/// destination = F(destination, source, ...).
+template <class F, class O, From from, Into into, bool mmx, bool checked>
+BHVM_HANDLER(compute_float) {
   if constexpr (mmx) BHVM_MMX_CHECK;
-  typename Of::Source source;
+  typename O::Source source;
   BHVM_SSE_SOURCE(from, source);
-  const u32 before = host_mxcsr();
-  set_host_mxcsr(before & ~mxcsr::kFlags);
-  const auto result = Of::template apply<f>(cpu, op, source);
-  if (!settle_exceptions(cpu, before, has_denormal<Tiny>(result))) BHVM_FAULT;
+  UnitFor<checked> unit(cpu);
+  const auto result = O::template apply<F>(cpu, op, unit, source);
+  if (!settle(cpu, unit)) BHVM_FAULT;
   if constexpr (mmx) cpu.s.x87.enter_mmx();
   write_result<into>(cpu, op->dst, result);
   BHVM_NEXT;
@@ -55,18 +71,36 @@ struct FloatForms {
   Forms checked;
 };
 
-/// `Tiny` is the lane type of results that may underflow.
-template <auto f, class Tiny = void, Into into = Into::kXmm, From memory = kMemoryOf<f>>
-inline constexpr FloatForms kFloatForms{
-    {compute<f, From::kRegister, into, false>, compute<f, memory, into, false>, false},
-    {compute_checked<f, From::kRegister, into, false, Tiny>, compute_checked<f, memory, into, false, Tiny>, true}};
+/// `mmx_reg` and `mmx_mem`: does the form name an MMX register?
+template <class F, class O, Into into, bool mmx_reg, bool mmx_mem, bool checked>
+inline constexpr Forms kFormsOfUnit{
+    compute_float<F, O, From::kRegister, into, mmx_reg, checked>,
+    compute_float<F, O, sizeof(typename O::Source) == 16 ? From::kAligned : From::kUnaligned, into, mmx_mem, checked>,
+    mmx_reg || checked};
+template <class F, class O, Into into = Into::kXmm, bool mmx_reg = false, bool mmx_mem = false>
+inline constexpr FloatForms kFloatForms{kFormsOfUnit<F, O, into, mmx_reg, mmx_mem, false>,
+                                        kFormsOfUnit<F, O, into, mmx_reg, mmx_mem, true>};
 
-/// The forms that the mode asks for.
-const Forms& forms_for_mode(const FloatForms& forms, const Instruction& insn);
+/// Emits the forms that the mode asks for.
+bool emit_float_forms(BlockBuilder& block, const Instruction& insn, const FloatForms& forms);
 
-template <auto f, class Tiny = void, Into into = Into::kXmm>
-bool float_instruction(BlockBuilder& block, const Instruction& insn) {
-  return !sse_usable(block, insn) || emit_forms(block, insn, forms_for_mode(kFloatForms<f, Tiny, into>, insn));
+/// destination = F(destination, source), both of type V.
+template <class F, class V>
+bool float_binary(BlockBuilder& block, const Instruction& insn) {
+  return emit_float_forms(block, insn, kFloatForms<F, Operands<V, V>>);
+}
+template <class F, class V>
+bool float_binary_imm(BlockBuilder& block, const Instruction& insn) {
+  return emit_float_forms(block, insn, kFloatForms<F, Operands<V, V, true>>);
+}
+/// destination = F(source).
+template <class F, class S, Into into = Into::kXmm>
+bool float_unary(BlockBuilder& block, const Instruction& insn) {
+  return emit_float_forms(block, insn, kFloatForms<F, Operands<void, S>, into>);
+}
+template <class F, class S>
+bool float_unary_imm(BlockBuilder& block, const Instruction& insn) {
+  return emit_float_forms(block, insn, kFloatForms<F, Operands<void, S, true>>);
 }
 
 }  // namespace bhvm::sse

@@ -1,24 +1,21 @@
 #include "cpu/sse/host_fp.h"
 
 namespace bhvm {
+
+#if BHVM_HOST_SSE
 namespace {
 
 /// The host's own MXCSR while the guest's mode is loaded. MXCSR belongs to the thread, and so does its saved value.
 thread_local u32 saved_host_mxcsr = mxcsr::kReset;
 
-}  // namespace
+/// What the arithmetic runs under for a guest's value: code that runs on the host has all exceptions masked.
+constexpr u32 for_host(u32 guest) { return guest | mxcsr::kMasks; }
 
-#if !BHVM_HOST_SSE
-namespace {
-thread_local u32 simulated_mxcsr = mxcsr::kReset;
-}
-u32 host_mxcsr() { return simulated_mxcsr; }
-void set_host_mxcsr(u32 value) { simulated_mxcsr = value; }
-#endif
+}  // namespace
 
 void enter_guest_fp(Cpu& cpu) {
   saved_host_mxcsr = host_mxcsr();
-  set_host_mxcsr(mxcsr::for_host(cpu.s.mxcsr));
+  set_host_mxcsr(for_host(cpu.s.mxcsr));
 }
 
 void leave_guest_fp(Cpu& cpu) {
@@ -28,9 +25,21 @@ void leave_guest_fp(Cpu& cpu) {
 
 void sync_mxcsr(Cpu& cpu) { cpu.s.mxcsr = (cpu.s.mxcsr & ~mxcsr::kFlags) | (host_mxcsr() & mxcsr::kFlags); }
 
+void add_flags(Cpu&, u32 flags) { set_host_mxcsr(host_mxcsr() | flags); }
+
 void load_mxcsr(Cpu& cpu, u32 value) {
   cpu.s.mxcsr = value;
-  set_host_mxcsr(mxcsr::for_host(value));
+  set_host_mxcsr(for_host(value));
 }
+
+#else
+
+void enter_guest_fp(Cpu&) {}
+void leave_guest_fp(Cpu&) {}
+void sync_mxcsr(Cpu&) {}
+void add_flags(Cpu& cpu, u32 flags) { cpu.s.mxcsr |= flags; }
+void load_mxcsr(Cpu& cpu, u32 value) { cpu.s.mxcsr = value; }
+
+#endif
 
 }  // namespace bhvm

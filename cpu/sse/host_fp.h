@@ -6,11 +6,12 @@
 // everything that leaves it for other code (system instructions); in between, sync_mxcsr() and load_mxcsr() are how
 // MXCSR is read and written.
 //
-// On hosts without SSE a thread's simulated register takes the place of MXCSR and the arithmetic is
-// cpu/sse/soft_float.h.
+// Code decoded while an exception is unmasked computes in software (cpu/sse/soft_unit.h) and hands its flags to
+// add_flags(). On hosts without SSE all code does, and s.mxcsr is always up to date.
 #pragma once
 
 #include "cpu/cpu.h"
+#include "cpu/sse/mxcsr.h"
 
 /// The host has SSE, and arithmetic runs on it. BHVM_SOFT_SSE asks for the software instead.
 #if defined(__x86_64__) && !defined(BHVM_SOFT_SSE)
@@ -21,35 +22,6 @@
 
 namespace bhvm {
 
-namespace mxcsr {
-inline constexpr u32 kIe = 1 << 0;  // invalid operation
-inline constexpr u32 kDe = 1 << 1;  // denormal operand
-inline constexpr u32 kZe = 1 << 2;  // zero divide
-inline constexpr u32 kOe = 1 << 3;  // overflow
-inline constexpr u32 kUe = 1 << 4;  // underflow
-inline constexpr u32 kPe = 1 << 5;  // precision
-inline constexpr u32 kFlags = 0x3F;
-inline constexpr u32 kPreComputation = kIe | kDe | kZe;
-inline constexpr u32 kDaz = 1 << 6;
-inline constexpr unsigned kMaskShift = 7;
-inline constexpr u32 kMasks = kFlags << kMaskShift;
-inline constexpr u32 kUm = kUe << kMaskShift;
-inline constexpr unsigned kRoundingShift = 13;
-inline constexpr u32 kRounding = 3 << kRoundingShift;
-inline constexpr u32 kFz = 1 << 15;
-/// MXCSR_MASK: the bits that exist; setting another is #GP (SDM 1, 11.6.6).
-inline constexpr u32 kWritable = 0xFFFF;
-inline constexpr u32 kReset = 0x1F80;
-
-/// What the arithmetic runs under for a guest's value. Flush-to-zero has no effect while underflow is unmasked
-/// (SDM 1, 10.2.3.3).
-constexpr u32 for_host(u32 guest) {
-  const bool flush = (guest & kFz) != 0 && (guest & kUm) != 0;
-  return (guest & (kFlags | kDaz | kRounding)) | kMasks | (flush ? kFz : 0);
-}
-}  // namespace mxcsr
-
-/// The MXCSR that arithmetic runs under.
 #if BHVM_HOST_SSE
 BHVM_INLINE u32 host_mxcsr() {
   u32 value;
@@ -57,9 +29,6 @@ BHVM_INLINE u32 host_mxcsr() {
   return value;
 }
 BHVM_INLINE void set_host_mxcsr(u32 value) { asm volatile("ldmxcsr %0" : : "m"(value)); }
-#else
-u32 host_mxcsr();
-void set_host_mxcsr(u32 value);
 #endif
 
 /// From here on the host computes as the guest does.
@@ -69,6 +38,8 @@ void leave_guest_fp(Cpu& cpu);
 
 /// Within the dispatch: brings the sticky flags into s.mxcsr.
 void sync_mxcsr(Cpu& cpu);
+/// Within the dispatch: sets sticky flags.
+void add_flags(Cpu& cpu, u32 flags);
 /// Within the dispatch: replaces MXCSR. `value` has no reserved bits set. Does not call update_mode().
 void load_mxcsr(Cpu& cpu, u32 value);
 

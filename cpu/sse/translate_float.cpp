@@ -2,7 +2,8 @@
 #include <array>
 
 #include "cpu/sse/float_forms.h"
-#include "cpu/sse/float_lanes.h"
+#include "cpu/sse/float_semantics.h"
+#include "cpu/sse/reciprocal.h"
 #include "cpu/sse/translate.h"
 
 namespace bhvm::sse {
@@ -11,13 +12,12 @@ namespace {
 /// CMPxx: a handler for each of the eight predicates.
 template <class V, unsigned... predicate>
 constexpr std::array<FloatForms, 8> compare_forms(std::integer_sequence<unsigned, predicate...>) {
-  return {kFloatForms<fp::compare<predicate, V>>...};
+  return {kFloatForms<fp::Compare<predicate>, Operands<V, V>>...};
 }
 template <class V>
 bool compare_instruction(BlockBuilder& block, const Instruction& insn) {
   static constexpr std::array<FloatForms, 8> kForms = compare_forms<V>(std::make_integer_sequence<unsigned, 8>());
-  const unsigned predicate = insn.operand(2).imm.value.u & 7;
-  return !sse_usable(block, insn) || emit_forms(block, insn, forms_for_mode(kForms[predicate], insn));
+  return emit_float_forms(block, insn, kForms[insn.operand(2).imm.value.u & 7]);
 }
 
 /// COMISx and UCOMISx. OF, SF and AF are cleared.
@@ -25,16 +25,9 @@ template <bool quiet, class T, From from, bool checked>
 BHVM_HANDLER(compare_ordered) {
   T source;
   BHVM_SSE_SOURCE(from, source);
-  const T destination = operand<T>(cpu, op->dst);
-  fp::Comparison result;
-  if constexpr (checked) {
-    const u32 before = host_mxcsr();
-    set_host_mxcsr(before & ~mxcsr::kFlags);
-    result = fp::compare_ordered<quiet>(destination, source);
-    if (!settle_exceptions(cpu, before, false)) BHVM_FAULT;
-  } else {
-    result = fp::compare_ordered<quiet>(destination, source);
-  }
+  UnitFor<checked> unit(cpu);
+  const Comparison result = unit.template compare_ordered<quiet>(operand<T>(cpu, op->dst), source);
+  if (!settle(cpu, unit)) BHVM_FAULT;
   cpu.flags.result = u64{!result.zf};  // even parity when 0, odd when 1
   cpu.flags.aux = (result.cf ? LazyFlags::kCarryOut | LazyFlags::kCarryIn : 0) |
                   (u64{result.pf != result.zf} << LazyFlags::kParityShift);
@@ -46,45 +39,45 @@ bool compare_ordered_instruction(BlockBuilder& block, const Instruction& insn) {
       {compare_ordered<quiet, T, From::kRegister, false>, compare_ordered<quiet, T, From::kUnaligned, false>, false},
       {compare_ordered<quiet, T, From::kRegister, true>, compare_ordered<quiet, T, From::kUnaligned, true>, true}};
   if (!sse_usable(block, insn)) return true;
-  emit_forms(block, insn, forms_for_mode(kForms, insn));
+  emit_float_forms(block, insn, kForms);
   block.flags({.reads = 0, .writes = rflags::kArithmetic, .without_flags = nullptr});
   return true;
 }
 
 // clang-format off
 constexpr Row kRows[] = {
-    {ZYDIS_MNEMONIC_ADDSS, float_instruction<fp::add<float>, u32>},
-    {ZYDIS_MNEMONIC_ADDSD, float_instruction<fp::add<double>, u64>},
-    {ZYDIS_MNEMONIC_ADDPS, float_instruction<fp::add<f32x4>, u32>},
-    {ZYDIS_MNEMONIC_ADDPD, float_instruction<fp::add<f64x2>, u64>},
-    {ZYDIS_MNEMONIC_SUBSS, float_instruction<fp::subtract<float>, u32>},
-    {ZYDIS_MNEMONIC_SUBSD, float_instruction<fp::subtract<double>, u64>},
-    {ZYDIS_MNEMONIC_SUBPS, float_instruction<fp::subtract<f32x4>, u32>},
-    {ZYDIS_MNEMONIC_SUBPD, float_instruction<fp::subtract<f64x2>, u64>},
-    {ZYDIS_MNEMONIC_MULSS, float_instruction<fp::multiply<float>, u32>},
-    {ZYDIS_MNEMONIC_MULSD, float_instruction<fp::multiply<double>, u64>},
-    {ZYDIS_MNEMONIC_MULPS, float_instruction<fp::multiply<f32x4>, u32>},
-    {ZYDIS_MNEMONIC_MULPD, float_instruction<fp::multiply<f64x2>, u64>},
-    {ZYDIS_MNEMONIC_DIVSS, float_instruction<fp::divide<float>, u32>},
-    {ZYDIS_MNEMONIC_DIVSD, float_instruction<fp::divide<double>, u64>},
-    {ZYDIS_MNEMONIC_DIVPS, float_instruction<fp::divide<f32x4>, u32>},
-    {ZYDIS_MNEMONIC_DIVPD, float_instruction<fp::divide<f64x2>, u64>},
-    {ZYDIS_MNEMONIC_MINSS, float_instruction<fp::minimum<float>>},
-    {ZYDIS_MNEMONIC_MINSD, float_instruction<fp::minimum<double>>},
-    {ZYDIS_MNEMONIC_MINPS, float_instruction<fp::minimum<f32x4>>},
-    {ZYDIS_MNEMONIC_MINPD, float_instruction<fp::minimum<f64x2>>},
-    {ZYDIS_MNEMONIC_MAXSS, float_instruction<fp::maximum<float>>},
-    {ZYDIS_MNEMONIC_MAXSD, float_instruction<fp::maximum<double>>},
-    {ZYDIS_MNEMONIC_MAXPS, float_instruction<fp::maximum<f32x4>>},
-    {ZYDIS_MNEMONIC_MAXPD, float_instruction<fp::maximum<f64x2>>},
-    {ZYDIS_MNEMONIC_SQRTSS, float_instruction<fp::square_root<float>>},
-    {ZYDIS_MNEMONIC_SQRTSD, float_instruction<fp::square_root<double>>},
-    {ZYDIS_MNEMONIC_SQRTPS, float_instruction<fp::square_root<f32x4>>},
-    {ZYDIS_MNEMONIC_SQRTPD, float_instruction<fp::square_root<f64x2>>},
-    {ZYDIS_MNEMONIC_RCPSS, xmm_instruction<fp::reciprocal>},
-    {ZYDIS_MNEMONIC_RCPPS, xmm_instruction<fp::each_lane<fp::reciprocal>>},
-    {ZYDIS_MNEMONIC_RSQRTSS, xmm_instruction<fp::reciprocal_square_root>},
-    {ZYDIS_MNEMONIC_RSQRTPS, xmm_instruction<fp::each_lane<fp::reciprocal_square_root>>},
+    {ZYDIS_MNEMONIC_ADDSS, float_binary<fp::Add, float>},
+    {ZYDIS_MNEMONIC_ADDSD, float_binary<fp::Add, double>},
+    {ZYDIS_MNEMONIC_ADDPS, float_binary<fp::Add, f32x4>},
+    {ZYDIS_MNEMONIC_ADDPD, float_binary<fp::Add, f64x2>},
+    {ZYDIS_MNEMONIC_SUBSS, float_binary<fp::Subtract, float>},
+    {ZYDIS_MNEMONIC_SUBSD, float_binary<fp::Subtract, double>},
+    {ZYDIS_MNEMONIC_SUBPS, float_binary<fp::Subtract, f32x4>},
+    {ZYDIS_MNEMONIC_SUBPD, float_binary<fp::Subtract, f64x2>},
+    {ZYDIS_MNEMONIC_MULSS, float_binary<fp::Multiply, float>},
+    {ZYDIS_MNEMONIC_MULSD, float_binary<fp::Multiply, double>},
+    {ZYDIS_MNEMONIC_MULPS, float_binary<fp::Multiply, f32x4>},
+    {ZYDIS_MNEMONIC_MULPD, float_binary<fp::Multiply, f64x2>},
+    {ZYDIS_MNEMONIC_DIVSS, float_binary<fp::Divide, float>},
+    {ZYDIS_MNEMONIC_DIVSD, float_binary<fp::Divide, double>},
+    {ZYDIS_MNEMONIC_DIVPS, float_binary<fp::Divide, f32x4>},
+    {ZYDIS_MNEMONIC_DIVPD, float_binary<fp::Divide, f64x2>},
+    {ZYDIS_MNEMONIC_MINSS, float_binary<fp::Minimum, float>},
+    {ZYDIS_MNEMONIC_MINSD, float_binary<fp::Minimum, double>},
+    {ZYDIS_MNEMONIC_MINPS, float_binary<fp::Minimum, f32x4>},
+    {ZYDIS_MNEMONIC_MINPD, float_binary<fp::Minimum, f64x2>},
+    {ZYDIS_MNEMONIC_MAXSS, float_binary<fp::Maximum, float>},
+    {ZYDIS_MNEMONIC_MAXSD, float_binary<fp::Maximum, double>},
+    {ZYDIS_MNEMONIC_MAXPS, float_binary<fp::Maximum, f32x4>},
+    {ZYDIS_MNEMONIC_MAXPD, float_binary<fp::Maximum, f64x2>},
+    {ZYDIS_MNEMONIC_SQRTSS, float_unary<fp::SquareRoot, float>},
+    {ZYDIS_MNEMONIC_SQRTSD, float_unary<fp::SquareRoot, double>},
+    {ZYDIS_MNEMONIC_SQRTPS, float_unary<fp::SquareRoot, f32x4>},
+    {ZYDIS_MNEMONIC_SQRTPD, float_unary<fp::SquareRoot, f64x2>},
+    {ZYDIS_MNEMONIC_RCPSS, xmm_instruction<reciprocal>},
+    {ZYDIS_MNEMONIC_RCPPS, xmm_instruction<each_lane<reciprocal>>},
+    {ZYDIS_MNEMONIC_RSQRTSS, xmm_instruction<reciprocal_square_root>},
+    {ZYDIS_MNEMONIC_RSQRTPS, xmm_instruction<each_lane<reciprocal_square_root>>},
 
     {ZYDIS_MNEMONIC_CMPSS, compare_instruction<float>},
     {ZYDIS_MNEMONIC_CMPPS, compare_instruction<f32x4>},
@@ -94,18 +87,18 @@ constexpr Row kRows[] = {
     {ZYDIS_MNEMONIC_UCOMISS, compare_ordered_instruction<true, float>},
     {ZYDIS_MNEMONIC_UCOMISD, compare_ordered_instruction<true, double>},
 
-    {ZYDIS_MNEMONIC_ADDSUBPS, float_instruction<fp::add_subtract<f32x4>, u32>},
-    {ZYDIS_MNEMONIC_ADDSUBPD, float_instruction<fp::add_subtract<f64x2>, u64>},
-    {ZYDIS_MNEMONIC_HADDPS, float_instruction<fp::add_neighbours<f32x4>, u32>},
-    {ZYDIS_MNEMONIC_HADDPD, float_instruction<fp::add_neighbours<f64x2>, u64>},
-    {ZYDIS_MNEMONIC_HSUBPS, float_instruction<fp::subtract_neighbours<f32x4>, u32>},
-    {ZYDIS_MNEMONIC_HSUBPD, float_instruction<fp::subtract_neighbours<f64x2>, u64>},
-    {ZYDIS_MNEMONIC_DPPS, float_instruction<fp::dot_product, u32>},
-    {ZYDIS_MNEMONIC_DPPD, float_instruction<fp::dot_product_doubles, u64>},
-    {ZYDIS_MNEMONIC_ROUNDSS, float_instruction<fp::round<float>>},
-    {ZYDIS_MNEMONIC_ROUNDSD, float_instruction<fp::round<double>>},
-    {ZYDIS_MNEMONIC_ROUNDPS, float_instruction<fp::round<f32x4>>},
-    {ZYDIS_MNEMONIC_ROUNDPD, float_instruction<fp::round<f64x2>>},
+    {ZYDIS_MNEMONIC_ADDSUBPS, float_binary<fp::AddSubtract, f32x4>},
+    {ZYDIS_MNEMONIC_ADDSUBPD, float_binary<fp::AddSubtract, f64x2>},
+    {ZYDIS_MNEMONIC_HADDPS, float_binary<fp::AddNeighbours, f32x4>},
+    {ZYDIS_MNEMONIC_HADDPD, float_binary<fp::AddNeighbours, f64x2>},
+    {ZYDIS_MNEMONIC_HSUBPS, float_binary<fp::SubtractNeighbours, f32x4>},
+    {ZYDIS_MNEMONIC_HSUBPD, float_binary<fp::SubtractNeighbours, f64x2>},
+    {ZYDIS_MNEMONIC_DPPS, float_binary_imm<fp::DotProduct, f32x4>},
+    {ZYDIS_MNEMONIC_DPPD, float_binary_imm<fp::DotProduct, f64x2>},
+    {ZYDIS_MNEMONIC_ROUNDSS, float_unary_imm<fp::Round, float>},
+    {ZYDIS_MNEMONIC_ROUNDSD, float_unary_imm<fp::Round, double>},
+    {ZYDIS_MNEMONIC_ROUNDPS, float_unary_imm<fp::Round, f32x4>},
+    {ZYDIS_MNEMONIC_ROUNDPD, float_unary_imm<fp::Round, f64x2>},
 };
 // clang-format on
 
