@@ -101,9 +101,10 @@ bool open_gate(Cpu& cpu, u16 selector, const Descriptor& d, CallGate& gate) {
   return gate.code.present() || cpu.raise(vector::kSegmentNotPresent, code_error);
 }
 
-bool push_return_address(Cpu& cpu, unsigned size) {
+/// `from_gate`: in IA-32e mode a call gate leads to 64-bit code, and the push is already its.
+bool push_return_address(Cpu& cpu, unsigned size, bool from_gate) {
   const std::array<u64, 2> values{cpu.s.segments[kCs].selector, cpu.s.rip};
-  Stack stack = current_stack(cpu);
+  Stack stack = from_gate && cpu.long_mode() ? long_stack(cpu.s.gpr[kRsp], false, 0) : current_stack(cpu);
   if (!push_values(cpu, stack, values, size)) return false;
   commit_stack_pointer(cpu, stack);
   return true;
@@ -166,7 +167,7 @@ bool far_branch(Cpu& cpu, const Op& op, bool call) {
     if (!check_direct(cpu, target.selector, d)) return false;
   }
   if (!check_offset(cpu, gate.code, gate.offset) || !set_accessed(cpu, gate.code)) return false;
-  if (call && !push_return_address(cpu, gate.size)) return false;
+  if (call && !push_return_address(cpu, gate.size, d.system())) return false;
   enter_code(cpu, gate.code, gate.selector, cpu.s.cpl, gate.offset);
   cpu.update_mode();
   return true;

@@ -214,7 +214,7 @@ bool lar(Cpu& cpu, const Op& op) {
   bool found = false;
   if (!probe_typed(cpu, op, kLarTypes, d, found)) return false;
   set_zf(cpu, found);
-  if (found) write_register(cpu, op.dst, Params::of(op).size, (d.raw >> 32) & 0x00FFFF00);
+  if (found) write_register(cpu, op.dst, Params::of(op).size, (d.raw >> 32) & 0x00F0FF00);
   return true;
 }
 

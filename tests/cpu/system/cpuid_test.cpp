@@ -1,6 +1,9 @@
 #include "cpu/system/cpuid.h"
 
+#include <fstream>
+#include <iterator>
 #include <set>
+#include <string>
 
 #include "cpu/block_builder.h"
 #include "cpu/system/msr.h"
@@ -144,6 +147,13 @@ TEST(Cpuid, FeaturesAndMsrsAgree) {
     for (const Msr& msr : msrs()) found |= index == msr.first || (index > msr.first && index <= msr.last);
     EXPECT_EQ(found, has_feature(name)) << std::hex << index;
   }
+}
+
+TEST(Cpuid, DocumentationNamesEveryFeatureAndMsr) {
+  std::ifstream file(BHVM_SOURCE_DIR "/docs/CPU.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  for (const CpuFeature& f : cpu_features()) EXPECT_NE(text.find(f.name), std::string::npos) << f.name;
+  for (const Msr& msr : msrs()) EXPECT_NE(text.find(msr.name), std::string::npos) << msr.name;
 }
 
 TEST(Cpuid, InstructionFollowsOsxsaveAndClearsUpperHalves) {

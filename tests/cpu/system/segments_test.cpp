@@ -1,5 +1,6 @@
 #include "cpu/system/segments.h"
 
+#include "cpu/system/stack.h"
 #include "tests/cpu/system/system_machine.h"
 
 namespace bhvm::test {
@@ -82,14 +83,24 @@ TEST(MovSegment, PushPopAndLss) {
   EXPECT_EQ(m.reg(kRsp), 0x70000u);
 }
 
-TEST(MovSegment, SixteenBitStackInProtectedMode) {
+TEST(Stack, SixteenBitPointersWrapAndKeepTheUpperHalf) {
   SystemMachine m(true);
-  m.reg(kRax) = selector::kData16;
-  m.reg(kRsp) = 0x12340004;
-  // mov ss, ax; push ds; push ds; hlt
-  m.run_program({0x8E, 0xD0, 0x1E, 0x1E, 0xF4});
-  EXPECT_EQ(m.exit, RunExit::kHalted);
-  EXPECT_EQ(m.reg(kRsp), 0x1234FFFCu);
+  m.reg(kRsp) = 0x12340002;
+  Stack stack = segment_stack({selector::kData16, 0x0093, 0xFFFF, kData}, m.reg(kRsp), false, 0);
+  ASSERT_TRUE(push_values(m.cpu, stack, std::array<u64, 2>{0x1111, 0x2222}, 2));
+  commit_stack_pointer(m.cpu, stack);
+  EXPECT_EQ(m.reg(kRsp), 0x1234FFFEu);
+  EXPECT_EQ(m.read64(kData) & 0xFFFF, 0x1111u);
+  EXPECT_EQ(m.read64(kData + 0xFFFE) & 0xFFFF, 0x2222u);
+}
+
+TEST(Stack, AGroupThatDoesNotFitWritesNothing) {
+  SystemMachine m(true);
+  Stack stack = segment_stack({selector::kData16, 0x4097, 0xFFF, kData}, 0x1004, false, 0x18);  // expand-down
+  EXPECT_FALSE(push_values(m.cpu, stack, std::array<u64, 2>{0x1111, 0x2222}, 4));
+  EXPECT_EQ(m.cpu.fault.vector, vector::kStackFault);
+  EXPECT_EQ(m.cpu.fault.error_code, 0x18u);
+  EXPECT_EQ(m.read64(kData + 0x1000), 0u);
 }
 
 // ---- LAR LSL VERR VERW ARPL ----
@@ -109,7 +120,7 @@ Probe probe(SystemMachine& m, u8 opcode, u16 sel) {
 
 TEST(Probe, LarAndLsl) {
   SystemMachine m;
-  EXPECT_EQ(probe(m, 0x02, selector::kKernelData).value, 0x00CF9300u);
+  EXPECT_EQ(probe(m, 0x02, selector::kKernelData).value, 0x00C09300u);
   EXPECT_EQ(probe(m, 0x03, selector::kKernelData).value, 0xFFFFFFFFu);
   EXPECT_EQ(probe(m, 0x03, selector::kTask).value, u64{kTssLimit});
   EXPECT_FALSE(probe(m, 0x02, 0).zf);
