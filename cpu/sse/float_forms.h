@@ -57,7 +57,7 @@ template <class F, class O, From from, Into into, bool mmx, bool checked>
 BHVM_HANDLER(compute_float) {
   if constexpr (mmx) BHVM_MMX_CHECK;
   typename O::Source source;
-  BHVM_SSE_SOURCE(from, source);
+  BHVM_SSE_SOURCE(from, source, compute_float<F, O, From::kSlow, into, mmx, checked>);
   UnitFor<checked> unit(cpu);
   const auto result = O::template apply<F>(cpu, op, unit, source);
   if (!settle(cpu, unit)) BHVM_FAULT;

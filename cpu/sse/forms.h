@@ -22,6 +22,7 @@ enum class From : u8 {
   kAligned,    // memory; #GP(0) unless aligned to 16 bytes
   kUnaligned,  // memory
   kSimple,     // memory, unaligned, address without an index
+  kSlow,       // memory, alignment already checked, not through the fast TLB
 };
 /// Where a result goes.
 enum class Into : u8 { kXmm, kMmx, kGpr };
@@ -93,16 +94,29 @@ BHVM_INLINE void write_result(Cpu& cpu, u16 offset, const R& result) {
 
 BHVM_INLINE bool aligned_to_16(u64 linear) { return (linear & 15) == 0; }
 
-/// In a handler: reads the source operand into `source`, or leaves.
-#define BHVM_SSE_SOURCE(from, source)                                                                   \
+/// The inline half of load(). A miss is handed to the handler's kSlow variant, so that the hot one needs no stack.
+template <class T>
+BHVM_INLINE bool load_fast(Cpu& cpu, u64 linear, T& value) {
+  const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
+  if (BHVM_UNLIKELY(((linear + (sizeof(T) - 1)) & kPageMask) != entry.read_tag)) return false;
+  std::memcpy(&value, reinterpret_cast<const void*>(linear + entry.addend), sizeof(T));
+  return true;
+}
+
+/// In a handler: reads the source operand into `source`, or leaves. The rest names the handler's kSlow variant.
+#define BHVM_SSE_SOURCE(from, source, ...)                                                              \
   do {                                                                                                  \
     if constexpr ((from) == From::kRegister) {                                                          \
       source = operand<decltype(source)>(cpu, op->src);                                                 \
+    } else if constexpr ((from) == From::kSlow) {                                                       \
+      if (!load_slow(cpu, address_of(cpu, op), sizeof(source))) BHVM_FAULT;                             \
+      std::memcpy(&source, cpu.slow_value.data(), sizeof(source));                                      \
     } else {                                                                                            \
       const u64 bhvm_linear = (from) == From::kSimple ? address_of_base(cpu, op) : address_of(cpu, op); \
-      if ((from) == From::kAligned && BHVM_UNLIKELY(!aligned_to_16(bhvm_linear)))                       \
-        BHVM_BECOME(raise_general_protection);                                                          \
-      if (!load(cpu, bhvm_linear, source)) BHVM_FAULT;                                                  \
+      if constexpr ((from) == From::kAligned) {                                                         \
+        if (BHVM_UNLIKELY(!aligned_to_16(bhvm_linear))) BHVM_BECOME(raise_general_protection);          \
+      }                                                                                                 \
+      if (!load_fast(cpu, bhvm_linear, source)) BHVM_BECOME((__VA_ARGS__));                             \
     }                                                                                                   \
   } while (0)
 
@@ -118,7 +132,7 @@ BHVM_HANDLER(compute) {
   using Of = Signature<decltype(f)>;
   if constexpr (mmx) BHVM_MMX_CHECK;
   typename Of::Source source;
-  BHVM_SSE_SOURCE(from, source);
+  BHVM_SSE_SOURCE(from, source, compute<f, From::kSlow, into, mmx>);
   const auto result = Of::template apply<f>(cpu, op, source);
   if constexpr (mmx) cpu.s.x87.enter_mmx();
   write_result<into>(cpu, op->dst, result);

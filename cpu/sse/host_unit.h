@@ -16,6 +16,7 @@ namespace bhvm::sse {
 
 class HostUnit {
  public:
+  HostUnit() = default;
   explicit HostUnit(const Cpu&) {}
 
 #define BHVM_SSE_BINARY(name, mnemonic)                        \

@@ -24,7 +24,7 @@ bool compare_instruction(BlockBuilder& block, const Instruction& insn) {
 template <bool quiet, class T, From from, bool checked>
 BHVM_HANDLER(compare_ordered) {
   T source;
-  BHVM_SSE_SOURCE(from, source);
+  BHVM_SSE_SOURCE(from, source, compare_ordered<quiet, T, From::kSlow, checked>);
   UnitFor<checked> unit(cpu);
   const Comparison result = unit.template compare_ordered<quiet>(operand<T>(cpu, op->dst), source);
   if (!settle(cpu, unit)) BHVM_FAULT;

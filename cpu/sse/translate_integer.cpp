@@ -77,7 +77,7 @@ bool translate_insertps(BlockBuilder& block, const Instruction& insn) {
 template <From from>
 BHVM_HANDLER(test_bits) {
   u64x2 source;
-  BHVM_SSE_SOURCE(from, source);
+  BHVM_SSE_SOURCE(from, source, test_bits<From::kSlow>);
   const u64x2 destination = operand<u64x2>(cpu, op->dst);
   const u64x2 both = destination & source;
   const u64x2 alone = ~destination & source;

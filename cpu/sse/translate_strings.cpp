@@ -37,7 +37,7 @@ BHVM_COLD void compare_and_write(Cpu& cpu, u8x16 a, u8x16 b, Imm control) {
 template <Lengths kind, bool mask, From from>
 BHVM_HANDLER(compare_strings_op) {
   u8x16 source;
-  BHVM_SSE_SOURCE(from, source);
+  BHVM_SSE_SOURCE(from, source, compare_strings_op<kind, mask, From::kSlow>);
   compare_and_write<kind, mask>(cpu, operand<u8x16>(cpu, op->dst), source, Imm{static_cast<u8>(op->imm)});
   BHVM_NEXT;
 }

@@ -33,14 +33,14 @@ class GuestExecutor::NoBoard final : public CpuPort {
 };
 
 GuestExecutor::GuestExecutor()
-    : memory_(std::move(GuestMemory::create(kDataAddress + (u64{2} << 20)).value())),
+    : memory_(std::move(GuestMemory::create(kMappedEnd).value())),
       mmu_(std::make_unique<Mmu>(memory_)),
       board_(std::make_unique<NoBoard>()),
       cpu_(std::make_unique<Cpu>(*mmu_, *board_)) {
   const auto write = [this](u64 address, u64 value) { memory_.write_value(PhysicalAddress{address}, value); };
   write(kPml4, kPdpt | 3);
   write(kPdpt, kPd | 3);
-  for (u64 i = 0; i < 512; ++i) write(kPd + 8 * i, (i << 21) | 0x83);
+  for (u64 i = 0; i < kMappedEnd >> 21; ++i) write(kPd + 8 * i, (i << 21) | 0x83);
   write(kGdt + 8, 0x00209B0000000000);   // 64-bit code
   write(kGdt + 16, 0x00CF93000000FFFF);  // data
   for (u64 i = 0; i < 256; ++i) {

@@ -11,6 +11,9 @@
 
 namespace bhvm::sse_test {
 
+/// RAM, and what is mapped, ends here.
+inline constexpr u64 kMappedEnd = kDataAddress + (u64{2} << 20);
+
 class GuestExecutor {
  public:
   GuestExecutor();
