@@ -8,6 +8,7 @@
 #include "cli/output_stream.h"
 #include "cpu/system/cpuid.h"
 #include "machine/memory_map.h"
+#include "machine/platform.h"
 #include "machine/virtio_slots.h"
 #include "softmmu/guest_memory.h"
 
@@ -29,16 +30,16 @@ constexpr Row kRows[] = {
      "reserved; ACPI tables at 0xe0000"},
     {"memory", map::kVirtioBase, map::kVirtioSlots* map::kVirtioSlotSize, "16-23, 5-7, 10-12, 14, 15",
      "virtio-mmio slots: entropy, console, disks"},
-    {"memory", map::kIoApicBase, map::kIoApicSize, "", "I/O APIC, 24 pins"},
-    {"memory", map::kHpetBase, map::kHpetSize, "2 (timer 0), 8 (timer 1)", "HPET"},
-    {"memory", map::kLapicBase, map::kLapicSize, "", "local APIC"},
+    {"memory", map::kIoApicBase, IoApic::kSize, "", "I/O APIC, 24 pins"},
+    {"memory", map::kHpetBase, Hpet::kSize, "2, 8, 3, 13", "HPET"},
+    {"memory", map::kLapicBase, LocalApic::kSize, "", "local APIC"},
     {"port", map::kKeyboardCommandPort, 1, "", "reset by command FEh"},
-    {"port", map::kRtcPort, map::kRtcPorts, "8", "real-time clock"},
+    {"port", map::kRtcPort, CmosRtc::kSize, "8", "real-time clock"},
     {"port", map::kSystemControlPortA, 1, "", "system control port A: reset"},
-    {"port", map::kExitPort, map::kExitPorts, "", "exit: the byte written is the exit status"},
-    {"port", map::kUartPort, map::kUartPorts, "4", "serial port (16550A), the console ttyS0"},
+    {"port", map::kExitPort, ExitPort::kSize, "", "exit: the byte written is the exit status"},
+    {"port", map::kUartPort, Uart16550::kSize, "4", "serial port (16550A), the console ttyS0"},
     {"port", map::kPvPanicPort, 1, "", "pvpanic"},
-    {"port", map::kPmPort, map::kPmPorts, "9", "ACPI power management and PM timer"},
+    {"port", map::kPmPort, AcpiPm::kSize, "9", "ACPI power management and PM timer"},
     {"port", map::kResetPort, 1, "", "reset control"},
 };
 

@@ -24,7 +24,6 @@ namespace {
 // in the machine; only input does, and that is recorded with its moment.
 constexpr u64 kSliceInstructions = 10'000'000;
 constexpr u64 kInputSliceNs = 1'000'000;
-constexpr std::size_t kInputBacklogMax = 4096;
 constexpr double kProgressInterval_s = 0.5;
 
 // Set by SIGINT and SIGTERM: the one thing of the command that a signal handler has to reach.
@@ -65,10 +64,11 @@ class Session {
   Status open_outputs();
   RunLimits next_limits() const;
   Status after_slice();
-  void replay_due_input();
-  void type(const std::vector<u8>& bytes);
-  void take_live_input(u64 timeout_ns);
+  Status replay_due_input();
+  std::size_t type(const std::vector<u8>& bytes);
+  void take_live_input();
   void wait_for_input_or_event();
+  bool wake_by_input();
   bool at_end();
   void show_progress();
 
@@ -192,22 +192,29 @@ RunLimits Session::next_limits() const {
   return limits;
 }
 
-void Session::type(const std::vector<u8>& bytes) {
-  if (bytes.empty()) return;
+std::size_t Session::type(const std::vector<u8>& bytes) {
+  if (bytes.empty()) return 0;
   if (record_) record_->put(format_input_record(machine_->instructions(), machine_->now_ns(), bytes));
-  machine_->console_input(bytes);
+  return machine_->console_input(bytes);
 }
 
-void Session::replay_due_input() {
-  while (replayed_ < replay_.size() && machine_->instructions() >= replay_[replayed_].instructions &&
-         machine_->now_ns() >= replay_[replayed_].time_ns) {
-    type(replay_[replayed_++].bytes);
+Status Session::replay_due_input() {
+  for (; replayed_ < replay_.size(); ++replayed_) {
+    const InputRecord& next = replay_[replayed_];
+    if (machine_->instructions() < next.instructions || machine_->now_ns() < next.time_ns) break;
+    if (type(next.bytes) < next.bytes.size()) {
+      return Error{
+          fmt::format("{}: the guest has not taken what was typed before, so the line for instruction {} finds "
+                      "no room; type it later.",
+                      options_.input, next.instructions)};
+    }
   }
+  return success();
 }
 
-void Session::take_live_input(u64 timeout_ns) {
-  if (machine_->console_input_backlog() >= kInputBacklogMax) return;
-  type(input_->read(timeout_ns));
+void Session::take_live_input() {
+  if (machine_->console_input_room() < StandardInput::kReadMax) return;  // the guest is behind with what it has
+  type(input_->read(0));
   if (input_->stop_requested()) stop_requested = true;
 }
 
@@ -217,15 +224,38 @@ void Session::wait_for_input_or_event() {
   const u64 start_ns = machine_->now_ns();
   const u64 next_ns = machine_->next_event_ns();
   const double wall_s = clock_s(CLOCK_MONOTONIC);
-  const std::vector<u8> bytes = input_->read(next_ns - start_ns);
+  const bool room = machine_->console_input_room() >= StandardInput::kReadMax;
+  const std::vector<u8> bytes = room ? input_->read(next_ns - start_ns) : std::vector<u8>();
   const u64 waited_ns = static_cast<u64>((clock_s(CLOCK_MONOTONIC) - wall_s) * 1e9);
+  const bool interrupted = !bytes.empty() || !input_->open() || input_->stop_requested() || stop_requested;
   RunLimits limits;
-  limits.time_ns =
-      bytes.empty() && input_->open() && !stop_requested ? next_ns : std::min(next_ns, start_ns + waited_ns);
+  // At least a nanosecond on: what is due at this one has been dispatched, and a moment is before that.
+  limits.time_ns = interrupted ? std::min(next_ns, start_ns + std::max<u64>(1, waited_ns)) : next_ns;
   limits.time_ns = std::min(limits.time_ns, options_.time_limit_ns);
   stop_ = machine_->run_until(limits);
   type(bytes);
   if (input_->stop_requested()) stop_requested = true;
+}
+
+// Halted with no event to come: only input can wake the guest. False when there is none.
+bool Session::wake_by_input() {
+  if (!machine_->interrupts_enabled()) return false;
+  const u64 instructions = machine_->instructions();
+  if (replayed_ < replay_.size() && replay_[replayed_].instructions <= instructions) {
+    machine_->idle_until(replay_[replayed_].time_ns);
+    return true;
+  }
+  constexpr u64 kForever = ~u64{0};
+  while (input_->open() && !stop_requested) {
+    const std::vector<u8> bytes = input_->read(kForever);
+    if (input_->stop_requested()) stop_requested = true;
+    if (bytes.empty()) continue;
+    machine_->idle_until(machine_->now_ns() + 1);
+    type(bytes);
+    return true;
+  }
+  if (stop_requested) stop_ = {StopReason::kStopRequest, 0, {}};
+  return false;
 }
 
 Status Session::after_slice() {
@@ -263,8 +293,6 @@ bool Session::at_end() {
       return machine_->now_ns() >= options_.time_limit_ns;
     case StopReason::kIdle:
       return false;
-    case StopReason::kHaltedForever:
-      return !(machine_->interrupts_enabled() && input_->open()) && machine_->console_input_backlog() == 0;
     default:
       return true;
   }
@@ -274,20 +302,19 @@ Status Session::run() {
   wall_start_s_ = progress_at_s_ = clock_s(CLOCK_MONOTONIC);
   cpu_start_s_ = clock_s(CLOCK_PROCESS_CPUTIME_ID);
   for (;;) {
-    replay_due_input();
+    if (Status status = replay_due_input(); !status) return status;
     stop_ = machine_->run_until(next_limits());
     if (Status status = after_slice(); !status) return status;
+    if (stop_.reason == StopReason::kHaltedForever) {
+      if (!wake_by_input()) break;
+      continue;
+    }
     if (at_end()) break;
     if (stop_.reason == StopReason::kIdle) {
       wait_for_input_or_event();
       if (at_end()) break;
     } else if (input_->open()) {
-      constexpr u64 kForever = ~u64{0};
-      take_live_input(stop_.reason == StopReason::kHaltedForever ? kForever : 0);
-      if (stop_.reason == StopReason::kHaltedForever && stop_requested) {
-        stop_ = {StopReason::kStopRequest, 0, {}};
-        break;
-      }
+      take_live_input();
     }
   }
   return after_slice();

@@ -49,7 +49,7 @@ std::vector<u8> StandardInput::read(u64 timeout_ns) {
   timespec timeout{static_cast<time_t>(seconds < kLongest ? seconds : kLongest),
                    static_cast<long>(timeout_ns % kSecond)};
   if (ppoll(&wait, 1, &timeout, nullptr) <= 0) return out;
-  std::array<u8, 256> bytes{};
+  std::array<u8, kReadMax / 2> bytes{};  // an escape may become two bytes
   const ssize_t got = ::read(STDIN_FILENO, bytes.data(), bytes.size());
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) return out;
   if (got <= 0) {

@@ -15,6 +15,8 @@ namespace bhvm::cli {
 
 class StandardInput {
  public:
+  static constexpr std::size_t kReadMax = 512;
+
   /// `enabled` false: there is nothing to read, ever.
   explicit StandardInput(bool enabled);
   /// Gives the terminal back as it was.
@@ -27,8 +29,8 @@ class StandardInput {
   bool open() const { return open_; }
   /// Did the user ask to end the run?
   bool stop_requested() const { return stop_requested_; }
-  /// Waits up to `timeout_ns` of host time for input (a signal ends the wait) and returns what was typed: at most a
-  /// few hundred bytes.
+  /// Waits up to `timeout_ns` of host time for input (a signal ends the wait) and returns what was typed: at most
+  /// kReadMax bytes.
   std::vector<u8> read(u64 timeout_ns);
 
  private:

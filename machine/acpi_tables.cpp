@@ -6,6 +6,11 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "devices/acpi_pm.h"
+#include "devices/cmos_rtc.h"
+#include "devices/hpet.h"
+#include "devices/pvpanic.h"
+#include "devices/uart_16550.h"
 #include "machine/aml.h"
 #include "machine/memory_map.h"
 
@@ -122,9 +127,8 @@ std::vector<u8> madt() {
 }
 
 std::vector<u8> hpet() {
-  constexpr u32 kBlockId = 0x8086A201;  // vendor 8086h, legacy replacement, 64-bit counter, three timers, revision 1
   Writer w;
-  w.put<u32>(kBlockId).put<u8>(0).put<u8>(64).put<u8>(0).put<u8>(0).put<u64>(map::kHpetBase);  // memory space
+  w.put<u32>(Hpet::kBlockId).put<u8>(0).put<u8>(64).put<u8>(0).put<u8>(0).put<u64>(map::kHpetBase);  // memory space
   w.put<u8>(0).put<u16>(0x80).put<u8>(0);
   return table("HPET", 1, w.take());
 }
@@ -135,16 +139,15 @@ std::vector<u8> dsdt(const std::vector<AcpiVirtioSlot>& virtio_slots) {
   Bytes devices = join({
       device("COM1",
              join({name("_HID", eisa_id("PNP0501")), name("_UID", integer(1)),
-                   name("_CRS", resource_template({io(map::kUartPort, map::kUartPorts), irq_edge(map::kUartPin)}))})),
+                   name("_CRS", resource_template({io(map::kUartPort, Uart16550::kSize), irq_edge(map::kUartPin)}))})),
       device("RTC0",
              join({name("_HID", eisa_id("PNP0B00")),
-                   name("_CRS", resource_template({io(map::kRtcPort, map::kRtcPorts), irq_edge(map::kRtcPin)}))})),
-      device(
-          "HPT0",
-          join({name("_HID", eisa_id("PNP0103")), name("_UID", integer(0)),
-                name("_CRS", resource_template({memory32_fixed(static_cast<u32>(map::kHpetBase), map::kHpetSize)}))})),
+                   name("_CRS", resource_template({io(map::kRtcPort, CmosRtc::kSize), irq_edge(map::kRtcPin)}))})),
+      device("HPT0",
+             join({name("_HID", eisa_id("PNP0103")), name("_UID", integer(0)),
+                   name("_CRS", resource_template({memory32_fixed(static_cast<u32>(map::kHpetBase), Hpet::kSize)}))})),
       device("PEVT", join({name("_HID", string("QEMU0001")), name("_STA", integer(kPresentAndWorking)),
-                           name("_CRS", resource_template({io(map::kPvPanicPort, 1)}))})),
+                           name("_CRS", resource_template({io(map::kPvPanicPort, PvPanic::kSize)}))})),
   });
   for (std::size_t i = 0; i < virtio_slots.size(); ++i) {
     const AcpiVirtioSlot& slot = virtio_slots[i];
@@ -155,7 +158,7 @@ std::vector<u8> dsdt(const std::vector<AcpiVirtioSlot>& virtio_slots) {
                       name("_CRS", resource_template({memory32_fixed(static_cast<u32>(slot.base), map::kVirtioSlotSize),
                                                       interrupt_level(slot.gsi)}))}))});
   }
-  const Bytes soft_off = package({integer(5), integer(5), integer(0), integer(0)});  // SLP_TYP of PM1a and PM1b
+  const Bytes soft_off = package({integer(AcpiPm::kSoftOffType), integer(0), integer(0), integer(0)});
   return table("DSDT", 2, join({name("\\_S5_", soft_off), scope("\\_SB_", devices)}));
 }
 

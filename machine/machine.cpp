@@ -191,17 +191,13 @@ Stop Machine::ended() const { return {end_.reason, end_.status, end_message_}; }
 // ---- console
 // ---------------------------------------------------------------------------------------------------------
 
-void Machine::console_input(std::span<const u8> bytes) {
+std::size_t Machine::console_input(std::span<const u8> bytes) {
   sync_clock();
-  if (console_is_virtio_) {
-    virtio_.console().push_input(bytes);
-  } else {
-    platform_.console_input(bytes);
-  }
+  return console_is_virtio_ ? virtio_.console().push_input(bytes) : platform_.uart().receive(bytes);
 }
 
-std::size_t Machine::console_input_backlog() const {
-  return console_is_virtio_ ? virtio_.console().state().input.size() : platform_.console_input_backlog();
+std::size_t Machine::console_input_room() const {
+  return console_is_virtio_ ? virtio_.console().input_room() : platform_.uart().input_room();
 }
 
 void Machine::write_bytes(std::span<const u8> bytes) {
@@ -232,8 +228,8 @@ Status Machine::set_state(const MachineState& state) {
   platform_.set_state(state.platform);
   entropy_.state() = state.entropy;
   end_ = state.end;
-  mmu_.set_state(state.tlb);
-  cpu_.set_state(state.cpu);
+  cpu_.set_state(state.cpu);  // sets the paging controls, which may flush:
+  mmu_.set_state(state.tlb);  // so the translations come after
   return success();
 }
 
@@ -307,7 +303,7 @@ void Machine::write_port(u16 port, unsigned size, u32 value) {
 int Machine::acknowledge_interrupt() {
   sync_clock();
   ++interrupts_;
-  return platform_.acknowledge_interrupt();
+  return platform_.local_apic().acknowledge();
 }
 
 u64 Machine::tsc_at(u64 instructions) {
@@ -316,24 +312,24 @@ u64 Machine::tsc_at(u64 instructions) {
 
 void Machine::tsc_adjusted(u64 adjust) {
   sync_clock();
-  platform_.tsc_adjusted(adjust);
+  platform_.local_apic().tsc_adjusted(adjust);
 }
 
 bool Machine::read_msr(u32 index, u64& value) {
   sync_clock();
-  return platform_.read_msr(index, value);
+  return platform_.local_apic().read_msr(index, value);
 }
 
 bool Machine::write_msr(u32 index, u64 value) {
   sync_clock();
-  return platform_.write_msr(index, value);
+  return platform_.local_apic().write_msr(index, value);
 }
 
-u64 Machine::read_cr8() { return platform_.read_cr8(); }
+u64 Machine::read_cr8() { return platform_.local_apic().read_cr8(); }
 
 void Machine::write_cr8(u64 value) {
   sync_clock();
-  platform_.write_cr8(value);
+  platform_.local_apic().write_cr8(value);
 }
 
 u64 Machine::random() { return entropy_.next(); }
@@ -348,8 +344,8 @@ void Machine::set_line(u32 index, bool level) {
 
 void Machine::power_off() { end(StopReason::kPowerOff); }
 void Machine::reset() { end(StopReason::kReset); }
-void Machine::guest_exit(u32 status) { end(StopReason::kGuestExit, status); }
-void Machine::guest_panic(u32) { end(StopReason::kPanic); }
+void Machine::exit(u8 status) { end(StopReason::kGuestExit, status); }
+void Machine::panicked(u8) { end(StopReason::kPanic); }
 
 std::string_view to_string(StopReason reason) {
   static constexpr std::array<std::string_view, 12> kNames = {

@@ -75,10 +75,10 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   /// What the guest writes to its consoles from now on; an empty function discards it.
   void set_console_output(ConsoleOutput output) { console_output_ = std::move(output); }
   /// Types at the guest's console: at the serial port, or at the virtio console if the kernel's command line names hvc0
-  /// last. Bytes wait until the guest takes them.
-  void console_input(std::span<const u8> bytes);
-  /// How many bytes still wait.
-  std::size_t console_input_backlog() const;
+  /// last. Bytes wait until the guest takes them;
+  /// returns how many were taken, which is all of them unless more than console_input_room() are offered.
+  std::size_t console_input(std::span<const u8> bytes);
+  std::size_t console_input_room() const;
 
   /// Everything that the guest can observe, now or later.
   Hash128 state_hash();
@@ -140,8 +140,8 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   // MachineControl
   void power_off() override;
   void reset() override;
-  void guest_exit(u32 status) override;
-  void guest_panic(u32 events) override;
+  void exit(u8 status) override;
+  void panicked(u8 events) override;
 
   MachineConfig config_;
   GuestMemory memory_;
