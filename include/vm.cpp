@@ -106,8 +106,8 @@ void Vm::on_console(std::function<void(std::string_view)> output) {
   });
 }
 
-void Vm::type(std::string_view text) {
-  impl_->machine->console_input({reinterpret_cast<const u8*>(text.data()), text.size()});
+std::size_t Vm::type(std::string_view text) {
+  return impl_->machine->console_input({reinterpret_cast<const u8*>(text.data()), text.size()});
 }
 
 VmRegisters Vm::registers() const {

@@ -140,8 +140,9 @@ class Vm {
 
   /// Who gets what the guest writes to its console.
   void on_console(std::function<void(std::string_view)> output);
-  /// Types at the guest's console, now.
-  void type(std::string_view text);
+  /// Types at the guest's console, now, and returns how many bytes were taken: what the guest has not taken waits, and
+  /// a few thousand bytes may.
+  std::size_t type(std::string_view text);
 
   VmRegisters registers() const;
   void set_registers(const VmRegisters& registers);
