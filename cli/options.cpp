@@ -97,6 +97,11 @@ Result<Options> parse_options(int argc, const char* const* argv) {
   command.add_option("--hashes", run.hashes, "Where --hash-every prints [standard error]")->type_name("FILE");
   command.add_flag("--quiet", run.quiet, "No progress line and no closing line on standard error");
 
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first.empty()) return Error{"Give a command, bhvm run or bhvm info; see bhvm --help."};
+  if (first[0] != '-' && first != "run" && first != "info") {
+    return Error{fmt::format("\"{}\" is no command; the commands are run and info, see bhvm --help.", first)};
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
