@@ -49,14 +49,20 @@ inline void update_pointers(Cpu& cpu, const Operands& operands) {
   if (x87.exception_pending()) x87.fop = static_cast<u16>(info & op_info::kFop);
 }
 
-/// A waiting instruction, whole. False with a fault.
+/// A waiting instruction, whole. False with a fault. Out of line, so that handlers have no stack frame.
 template <Semantics semantics>
-bool execute(Cpu& cpu, const Op& op, u64 linear) {
+[[gnu::noinline]] bool execute(Cpu& cpu, const Op& op, u64 linear) {
   if (BHVM_UNLIKELY(cpu.s.x87.exception_pending())) return cpu.raise(vector::kX87);
   const Operands operands{op, linear};
   if (!semantics(cpu, operands)) return false;
   update_pointers(cpu, operands);
   return true;
+}
+
+/// A control instruction, whole.
+template <Semantics semantics>
+[[gnu::noinline]] bool execute_control(Cpu& cpu, const Op& op, u64 linear) {
+  return semantics(cpu, Operands{op, linear});
 }
 
 template <Semantics semantics>
@@ -67,7 +73,7 @@ BHVM_HANDLER(x87_op) {
 
 template <Semantics semantics>
 BHVM_HANDLER(x87_control_op) {
-  if (!semantics(cpu, Operands{*op, address_of(cpu, op)})) BHVM_FAULT;
+  if (!execute_control<semantics>(cpu, *op, address_of(cpu, op))) BHVM_FAULT;
   BHVM_NEXT;
 }
 

@@ -52,6 +52,7 @@ void get_state(const Image& image, X87State& x87) {
 }
 
 constexpr std::size_t kCodeSize = 4096;
+constexpr std::size_t kEntry = 64;  // sanitizers look at the bytes before a function
 
 }  // namespace
 
@@ -59,7 +60,7 @@ HostX87::HostX87(std::span<const u8> instruction) {
   void* page = mmap(nullptr, kCodeSize, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   BHVM_CHECK(page != MAP_FAILED, "no executable page for the reference FPU");
   code_ = static_cast<u8*>(page);
-  u8* at = code_;
+  u8* at = code_ + kEntry;
   const auto append = [&at](std::initializer_list<u8> bytes) {
     for (u8 b : bytes) *at++ = b;
   };
@@ -79,7 +80,8 @@ HostX87::Outcome HostX87::run(X87State& x87, HostMemory& memory, u64 rflags) {
   Image after;
   put_state(before, x87);
   using Thunk = u64 (*)(const void* before, void* memory, void* after, u64 rflags);
-  const u64 flags = reinterpret_cast<Thunk>(code_)(before.bytes.data(), memory.data(), after.bytes.data(), rflags);
+  const u64 flags =
+      reinterpret_cast<Thunk>(code_ + kEntry)(before.bytes.data(), memory.data(), after.bytes.data(), rflags);
   get_state(after, x87);
   return {flags, x87.fip == instruction_address_, x87.fdp == reinterpret_cast<u64>(memory.data())};
 }
