@@ -15,7 +15,7 @@ expect "grep -c -E" 272 "$($bb grep -c -E '1' numbers)"
 expect "tr, rev, fold" "CBA FED" "$(echo abcdef | $bb tr a-z A-Z | $bb fold -w 3 | $bb rev | $bb xargs)"
 expect "cut, paste, tac" "3:6 2:5 1:4" \
     "$($bb paste -d : <(printf '1\n2\n3\n') <(printf '4\n5\n6\n') | $bb tac | $bb xargs)"
-expect "expr, factor" "42 1000000016000000063: 1000000007 1000000009" "$($bb expr 6 '*' 7) $($bb factor 1000000016000000063)"
+expect "expr, factor" "42 1000036000099: 1000003 1000033" "$($bb expr 6 '*' 7) $($bb factor 1000036000099)"
 expect "dc" 1267650600228229401496703205376 "$($bb dc -e '2 100 ^ p')"
 expect "bc" 3.14159265358979323844 "$(echo 'scale=20; 4*a(1)' | $bb bc -l)"
 expect "od" "000000 41 42 43 0a 000004" "$(echo ABC | $bb od -A x -t x1 | $bb xargs)"
@@ -75,13 +75,14 @@ expect "sh: primes below 1000" "168 997" "$($bb sh -c '
 expect "sh: pipes, subshells and traps" "in out 3 trapped" "$($bb sh -c '
     trap "echo trapped" EXIT
     (echo in); echo out; sh -c "exit 3" || echo $?' | $bb xargs)"
+# The listener reads from a pipe that stays silent: at the end of its input it would hang up.
+mkfifo silence
+exec 5<>silence
 expect "nc over loopback" "ping" "$(
-    $bb timeout 20 $bb nc -l -p 7007 > received &
+    $bb timeout 20 $bb nc -l -p 7007 <&5 > received &
     listener=$!
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        sleep 0.2
-        echo ping | $bb nc -w 5 127.0.0.1 7007 2>/dev/null && break
-    done
+    wait_until 20 sh -c 'cat /proc/net/tcp /proc/net/tcp6 | grep -q :1B5F'
+    echo ping | $bb nc -w 5 127.0.0.1 7007
     wait $listener
     cat received)"
 finish

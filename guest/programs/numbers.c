@@ -102,9 +102,11 @@ static void x87_by_hand(void) {
         printf("%02x", decimal[i]);
     }
     unsigned short status;
-    double seven = 7.5, two = 2.0;
-    __asm__ volatile("fldl %2; fldl %1; fprem1; fnstsw %0; fstpl %1; fstp %%st(0)" : "=m"(status), "+m"(seven) : "m"(two));
-    printf(", fprem1 %g quotient %d\n", seven, (status >> 8 & 1) << 2 | (status >> 14 & 1) << 1 | (status >> 9 & 1));
+    double seven = 7.5, again = 7.5, two = 2.0;
+    __asm__ volatile("fldl %2; fldl %1; fprem; fnstsw %0; fstpl %1; fstp %%st(0)" : "=m"(status), "+m"(seven) : "m"(two));
+    __asm__ volatile("fldl %1; fldl %0; fprem1; fstpl %0; fstp %%st(0)" : "+m"(again) : "m"(two));
+    printf(", fprem %g quotient %d, fprem1 %g\n", seven, (status >> 8 & 1) << 2 | (status >> 14 & 1) << 1 | (status >> 9 & 1),
+           again);
 }
 
 static void integers(void) {
