@@ -74,7 +74,7 @@ void Uart16550::set_state(const Uart16550State& state) {
 
 bool Uart16550::divisor_latched() const { return (state_.lcr & kDlab) != 0; }
 bool Uart16550::loopback() const { return (state_.mcr & kLoop) != 0; }
-bool Uart16550::listening() const { return !loopback() && ((state_.mcr & kRts) != 0 || (state_.ier & kErbfi) != 0); }
+bool Uart16550::listening() const { return !loopback() && (state_.mcr & kRts) != 0; }
 u8 Uart16550::fifo_capacity() const { return (state_.fcr & kFifoEnable) != 0 ? kUartFifoSize : u8{1}; }
 u8 Uart16550::trigger_level() const {
   return (state_.fcr & kFifoEnable) != 0 ? kTriggerLevels[state_.fcr >> 6] : u8{1};

@@ -4,9 +4,10 @@
 // always set, and the "transmitter empty" interrupt drops at the write and rises again, an edge for every byte while
 // it is enabled. The divisor only sets the length of the receive time-out.
 //
-// Reception loses nothing: bytes from the host wait in a queue and enter the FIFO as it has room, while the guest shows
-// that it listens: it asserts RTS or enables the receive interrupt. (A guest that does neither polls in vain.) Only a
-// guest can lose bytes: by clearing the FIFO, or by overrunning it in loopback mode.
+// Reception loses nothing: bytes from the host wait in a queue and enter the FIFO as it has room, while the guest
+// asserts RTS, as over a cable with hardware flow control. (A guest that never does polls in vain; before it does, it
+// may enable interrupts and clear FIFOs as drivers do when they look for the chip.) Only a guest can lose bytes: by
+// clearing the FIFO while it asserts RTS, or by overrunning it in loopback mode.
 //
 // The interrupt pin is a level; OUT2 gates it, as on every PC, and loopback mode disconnects OUT2. The board owns the
 // line and the sink.
