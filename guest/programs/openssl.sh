@@ -94,10 +94,10 @@ wait $server 2>/dev/null
 expect "tls 1.3 session" "yes 1" \
     "$(grep -q 'Cipher is TLS_AES_256_GCM_SHA384' session.txt && echo yes) $(grep -c -m 1 'Verify return code: 0 (ok)' session.txt)"
 
-# Bulk work, as `openssl speed` would do it, but with an answer to check: 8 MiB through each.
-head -c 8388608 /dev/zero > zeros
-expect "bulk sha256" 2daeb1f36095b44b318410b3f4e8b5d989dcc7bb023d1426c492dab0a3053e74 "$(digest sha256 < zeros)"
-expect "bulk md5" 96995b58d4cbf6aaa9041b4f00c7f6ae "$(digest md5 < zeros)"
+# Bulk work, as `openssl speed` would do it, but with an answer to check: 2 MiB through each.
+head -c 2097152 /dev/zero > zeros
+expect "bulk sha256" 5647f05ec18958947d32874eeb788fa396a05d0bab7c1b71f112ceb7e9b31eee "$(digest sha256 < zeros)"
+expect "bulk md5" b2d1236c286a3c0704224fe4105eca49 "$(digest md5 < zeros)"
 key=$(printf '0%.0s' {1..64})
 for name_of in aes-256-cbc aes-256-ctr chacha20; do
     openssl enc -$name_of -K "$key" -iv "${key:0:32}" -in zeros -out encrypted
