@@ -200,9 +200,13 @@ RunExit Cpu::run(u64 max_instructions) {
         if (block != nullptr && odd_segment && !check_code_limit(*this, block)) block = nullptr;
       }
     }
+    if (BHVM_UNLIKELY(generation != code->generation())) {  // the blocks that were pointed at are gone
+      link = nullptr;
+      flush_jump_cache();
+    }
     if (block != nullptr) {
       if (!single && !block->straddles) {
-        if (link != nullptr && generation == code->generation()) *link = block;
+        if (link != nullptr) *link = block;
         jump_cache[jump_cache_index(linear)] = {linear, block};
       }
       link = nullptr;

@@ -131,6 +131,31 @@ TEST(Engine, FlushingTheCodeCacheChangesNothing) {
   EXPECT_EQ(hash_state(plain.cpu.s), hash_state(flushed.cpu.s));
 }
 
+TEST(Engine, MoreCodeThanTheCacheHoldsStillRuns) {
+  // Each round rewrites the immediate of a function in another page and calls it, so that decoded code piles up until
+  // the cache is emptied; returns go through the jump cache all the while.
+  Harness h;
+  constexpr u64 kFunction = 0x200000;
+  h.place(kCode, {0xFF, 0xD3,        // loop: call rbx
+                  0xFE, 0x43, 0x01,  // inc byte [rbx+1]
+                  0xFF, 0xC9,        // dec ecx
+                  0x75, 0xF7,        // jnz loop
+                  0xF4});
+  std::vector<u8> function = {0xB0, 0x00, 0x01, 0xC2};                               // mov al, imm; add edx, eax
+  for (int i = 0; i < 50; ++i) function.insert(function.end(), {0x83, 0xF6, 0x01});  // xor esi, 1
+  function.push_back(0xC3);
+  h.place(kFunction, function);
+  h.reg(kRbx) = kFunction;
+  constexpr u64 kRounds = 60'000;
+  h.reg(kRcx) = kRounds;
+  while (h.cpu.run(~u64{0}) != RunExit::kHalted) {
+  }
+  EXPECT_GT(h.cpu.code->statistics().flushes, 0u);
+  u32 expected = 0;
+  for (u64 i = 0; i < kRounds; ++i) expected += static_cast<u8>(i);
+  EXPECT_EQ(static_cast<u32>(h.reg(kRdx)), expected);
+}
+
 TEST(Engine, CallsAndReturnsAcrossPages) {
   Harness h;
   // mov ecx, 50; loop: call far_away; dec ecx; jnz loop; hlt      far_away (next page): add eax, 2; ret
