@@ -76,14 +76,20 @@ Result add_signed(const Operand& a, const Operand& b, bool negate_b, Control con
   return round_to_register(sum, control.precision(), control, flags);
 }
 
-/// floor(sqrt(value)) for value with bit 127 or 126 set, and what is left over.
-std::pair<u64, u128> integer_square_root(u128 value) {
-  u128 rest = 0;
-  u64 root = 0;
-  for (int i = 0; i < 64; ++i) {
-    rest = (rest << 2) | (value >> 126);
+/// A square root cut off and what is left over: value = root^2 + rest.
+struct Root {
+  u64 root;
+  u128 rest;
+};
+
+/// Of a 32-bit value with bit 31 or 30 set, bit by bit.
+Root square_root_32(u32 value) {
+  u32 rest = 0;
+  u32 root = 0;
+  for (int i = 0; i < 16; ++i) {
+    rest = (rest << 2) | (value >> 30);
     value <<= 2;
-    const u128 trial = (u128{root} << 2) | 1;
+    const u32 trial = (root << 2) | 1;
     root <<= 1;
     if (rest >= trial) {
       rest -= trial;
@@ -91,6 +97,28 @@ std::pair<u64, u128> integer_square_root(u128 value) {
     }
   }
   return {root, rest};
+}
+
+/// One step of Zimmermann's Karatsuba square root: from the root of the upper half of a number to the root of the
+/// whole, whose lower half is `third` and `fourth`, `bits` each.
+Root refine_root(const Root& upper, u64 third, u64 fourth, unsigned bits) {
+  const u128 dividend = (upper.rest << bits) | third;
+  const u64 divisor = upper.root << 1;
+  const u64 quotient = static_cast<u64>(dividend / divisor);
+  const u128 root = (u128{upper.root} << bits) + quotient;
+  const u128 kept = ((dividend - u128{quotient} * divisor) << bits) | fourth;
+  const i128 rest = static_cast<i128>(kept) - static_cast<i128>(u128{quotient} * quotient);
+  if (rest >= 0) return {static_cast<u64>(root), static_cast<u128>(rest)};
+  return {static_cast<u64>(root - 1), static_cast<u128>(rest + static_cast<i128>(2 * root - 1))};
+}
+
+/// Of a value with bit 127 or 126 set.
+Root integer_square_root(u128 value) {
+  const u64 high = static_cast<u64>(value >> 64);
+  const u64 low = static_cast<u64>(value);
+  const Root of_high =
+      refine_root(square_root_32(static_cast<u32>(high >> 32)), (high >> 16) & 0xFFFF, high & 0xFFFF, 16);
+  return refine_root(of_high, low >> 32, low & 0xFFFFFFFF, 32);
 }
 
 }  // namespace
@@ -152,9 +180,9 @@ Result divide(const Operand& a, const Operand& b, Control control) {
   const u64 divisor = static_cast<u64>(y.significand >> 64);
   const u128 dividend = x.significand >> 1;  // below divisor * 2^64: the quotient's high part fits 64 bits
   const u64 high = static_cast<u64>(dividend / divisor);
-  const u128 rest = (dividend % divisor) << 64;
+  const u128 rest = (dividend - u128{high} * divisor) << 64;
   const u64 low = static_cast<u64>(rest / divisor);
-  const bool sticky = rest % divisor != 0;
+  const bool sticky = rest != u128{low} * divisor;
   const u128 quotient = (u128{high} << 64) | low | (sticky ? 1 : 0);
   return round_to_register(normalized(sign, x.exponent - y.exponent, quotient), control.precision(), control, flags);
 }

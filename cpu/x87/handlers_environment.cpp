@@ -47,7 +47,7 @@ bool save_state(Cpu& cpu, const Op& op) {
   const u64 linear = cpu.scratch_address;
   if (!probe_area(cpu, linear, format.size() + kRegistersSize)) return false;
   if (!write_area(cpu, linear, std::span(environment).first(format.size()))) return false;
-  if (!write_area(cpu, linear + format.size(), registers)) return false;
+  if (!write_area(cpu, area_address(cpu, linear, format.size()), registers)) return false;
   initialize(x87);
   return true;
 }
@@ -59,7 +59,7 @@ bool restore_state(Cpu& cpu, const Op& op) {
   std::array<u8, kRegistersSize> registers;
   const u64 linear = cpu.scratch_address;
   if (!read_area(cpu, linear, std::span(environment).first(format.size()))) return false;
-  if (!read_area(cpu, linear + format.size(), registers)) return false;
+  if (!read_area(cpu, area_address(cpu, linear, format.size()), registers)) return false;
   get_environment(cpu.s.x87, format, environment);
   get_registers(cpu.s.x87, registers);
   return true;

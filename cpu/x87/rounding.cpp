@@ -1,7 +1,5 @@
 #include "cpu/x87/rounding.h"
 
-#include <bit>
-
 namespace bhvm::x87 {
 namespace {
 
@@ -49,28 +47,6 @@ Rounded overflow(bool sign, const Format& format, RoundingMode mode, u16 excepti
 
 }  // namespace
 
-u128 shift_right_sticky(u128 value, i64 count) {
-  if (count == 0) return value;
-  if (count >= 128) return value != 0 ? 1 : 0;
-  const bool sticky = (value << (128 - count)) != 0;
-  return (value >> count) | (sticky ? 1 : 0);
-}
-
-bool rounds_up(bool sign, bool odd, u64 fraction, RoundingMode mode) {
-  constexpr u64 kHalf = u64{1} << 63;
-  switch (mode) {
-    case RoundingMode::kNearestEven:
-      return fraction > kHalf || (fraction == kHalf && odd);
-    case RoundingMode::kDown:
-      return sign && fraction != 0;
-    case RoundingMode::kUp:
-      return !sign && fraction != 0;
-    case RoundingMode::kTowardZero:
-      return false;
-  }
-  return false;
-}
-
 Rounded round_to_format(const Exact& exact, const Format& format, Control control) {
   const RoundingMode mode = control.rounding();
   const Cut normal = cut(exact.sign, exact.significand, format.precision, mode);
@@ -98,7 +74,7 @@ Rounded round_to_format(const Exact& exact, const Format& format, Control contro
   return {format.min_exponent, tiny.significand, false, tiny.inexact ? u16{kUe | kPe} : u16{0}, tiny.up};
 }
 
-Result round_to_register(const Exact& exact, unsigned precision, Control control, u16 exceptions) {
+Result round_to_register_any(const Exact& exact, unsigned precision, Control control, u16 exceptions) {
   const Rounded rounded = round_to_format(exact, extended(precision), control);
   const u16 raised = static_cast<u16>(exceptions | rounded.exceptions);
   if (rounded.infinite) return {float80::infinity(exact.sign), raised, rounded.rounded_up};
@@ -106,12 +82,6 @@ Result round_to_register(const Exact& exact, unsigned precision, Control control
   const i32 biased = normal ? rounded.exponent + float80::kBias : 0;
   const u16 sign_exponent = static_cast<u16>((exact.sign ? float80::kSignBit : 0) | biased);
   return {{rounded.significand, sign_exponent}, raised, rounded.rounded_up};
-}
-
-Exact unpack(const Float80& value) {
-  const int shift = std::countl_zero(value.significand);
-  const i32 biased = value.exponent() == 0 ? 1 : value.exponent();
-  return {value.sign(), biased - float80::kBias - shift, u128{value.significand << shift} << 64};
 }
 
 }  // namespace bhvm::x87

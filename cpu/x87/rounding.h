@@ -5,6 +5,8 @@
 // answer an unmasked overflow or underflow leaves behind. Tininess is detected after rounding, as x86 does.
 #pragma once
 
+#include <bit>
+
 #include "base/types.h"
 #include "cpu/x87/float80.h"
 #include "cpu/x87/x87_state.h"
@@ -60,10 +62,29 @@ struct Rounded {
 Rounded round_to_format(const Exact& exact, const Format& format, Control control);
 
 /// Shifts right by `count` >= 0, keeping what falls out in the lowest bit.
-u128 shift_right_sticky(u128 value, i64 count);
+inline u128 shift_right_sticky(u128 value, i64 count) {
+  if (count == 0) return value;
+  if (count >= 128) return value != 0 ? 1 : 0;
+  const bool sticky = (value << (128 - count)) != 0;
+  return (value >> count) | (sticky ? 1 : 0);
+}
 
-/// Splits 128 bits of a non-negative fixed-point number (`fraction` is sticky) at the binary point: is one to be added?
-bool rounds_up(bool sign, bool odd, u64 fraction, RoundingMode mode);
+/// A magnitude is cut off before `fraction` (whose lowest bit is sticky); `odd` is the last bit kept. Is one to be
+/// added?
+constexpr bool rounds_up(bool sign, bool odd, u64 fraction, RoundingMode mode) {
+  constexpr u64 kHalf = u64{1} << 63;
+  switch (mode) {
+    case RoundingMode::kNearestEven:
+      return fraction > kHalf || (fraction == kHalf && odd);
+    case RoundingMode::kDown:
+      return sign && fraction != 0;
+    case RoundingMode::kUp:
+      return !sign && fraction != 0;
+    case RoundingMode::kTowardZero:
+      return false;
+  }
+  return false;
+}
 
 /// An arithmetic result in a register's format.
 struct Result {
@@ -72,10 +93,29 @@ struct Result {
   bool rounded_up = false;
 };
 
-/// Rounds to a register at `precision` bits and adds `exceptions` already found.
-Result round_to_register(const Exact& exact, unsigned precision, Control control, u16 exceptions = 0);
+/// Rounds to a register at `precision` bits and adds `exceptions` already found: any precision and exponent.
+Result round_to_register_any(const Exact& exact, unsigned precision, Control control, u16 exceptions);
+
+/// The same, with a short way for 64 bits and no overflow or underflow near.
+inline Result round_to_register(const Exact& exact, unsigned precision, Control control, u16 exceptions = 0) {
+  const bool ordinary = exact.exponent >= -16382 && exact.exponent < 16383;
+  if (precision != 64 || !ordinary) return round_to_register_any(exact, precision, control, exceptions);
+  const u64 kept = static_cast<u64>(exact.significand >> 64);
+  const u64 fraction = static_cast<u64>(exact.significand);
+  const bool up = rounds_up(exact.sign, (kept & 1) != 0, fraction, control.rounding());
+  const u64 rounded = kept + (up ? 1 : 0);
+  const bool carry = rounded == 0;
+  const i32 biased = exact.exponent + float80::kBias + (carry ? 1 : 0);
+  const u16 sign_exponent = static_cast<u16>((exact.sign ? float80::kSignBit : 0) | biased);
+  const u16 raised = static_cast<u16>(exceptions | (fraction != 0 ? x87_status::kPe : 0));
+  return {{rounded | (carry ? float80::kIntegerBit : 0), sign_exponent}, raised, up};
+}
 
 /// A finite, non-zero, supported number.
-Exact unpack(const Float80& value);
+inline Exact unpack(const Float80& value) {
+  const int shift = std::countl_zero(value.significand);
+  const i32 biased = value.exponent() == 0 ? 1 : value.exponent();
+  return {value.sign(), biased - float80::kBias - shift, u128{value.significand << shift} << 64};
+}
 
 }  // namespace bhvm::x87

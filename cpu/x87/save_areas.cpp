@@ -26,17 +26,18 @@ bool aligned(Cpu& cpu, u64 linear, u64 alignment) {
 
 bool write_x87(Cpu& cpu, u64 linear, bool wide) {
   const FxImage image = to_fx_image(cpu.s.x87, wide);
-  return write_area(cpu, linear, image.header) && write_area(cpu, linear + kFxRegistersOffset, image.registers);
+  return write_area(cpu, linear, image.header) &&
+         write_area(cpu, area_address(cpu, linear, kFxRegistersOffset), image.registers);
 }
 
 bool write_mxcsr(Cpu& cpu, u64 linear) {
   const std::array<u32, 2> words = {cpu.s.mxcsr, mxcsr::kWritable};
-  return cpu.write_linear(linear + kMxcsrOffset, words.data(), sizeof words);
+  return cpu.write_linear(area_address(cpu, linear, kMxcsrOffset), words.data(), sizeof words);
 }
 
 bool write_xmm(Cpu& cpu, u64 linear) {
   for (unsigned i = 0; i < xmm_count(cpu); ++i) {
-    if (!cpu.write_linear(linear + kXmmOffset + 16 * i, &cpu.s.xmm[i], 16)) return false;
+    if (!cpu.write_linear(area_address(cpu, linear, kXmmOffset + 16 * i), &cpu.s.xmm[i], 16)) return false;
   }
   return true;
 }
@@ -51,19 +52,19 @@ struct Restored {
 bool read_x87(Cpu& cpu, u64 linear, bool wide, Restored& restored) {
   FxImage image;
   if (!read_area(cpu, linear, image.header)) return false;
-  if (!read_area(cpu, linear + kFxRegistersOffset, image.registers)) return false;
+  if (!read_area(cpu, area_address(cpu, linear, kFxRegistersOffset), image.registers)) return false;
   restored.x87 = from_fx_image(image, wide);
   return true;
 }
 
 bool read_mxcsr(Cpu& cpu, u64 linear, Restored& restored) {
-  if (!cpu.read_linear(linear + kMxcsrOffset, &restored.mxcsr, sizeof(u32))) return false;
+  if (!cpu.read_linear(area_address(cpu, linear, kMxcsrOffset), &restored.mxcsr, sizeof(u32))) return false;
   return (restored.mxcsr & ~mxcsr::kWritable) == 0 || cpu.raise(vector::kGeneralProtection);
 }
 
 bool read_xmm(Cpu& cpu, u64 linear, Restored& restored) {
   for (unsigned i = 0; i < xmm_count(cpu); ++i) {
-    if (!cpu.read_linear(linear + kXmmOffset + 16 * i, &restored.xmm[i], 16)) return false;
+    if (!cpu.read_linear(area_address(cpu, linear, kXmmOffset + 16 * i), &restored.xmm[i], 16)) return false;
   }
   return true;
 }
@@ -102,12 +103,12 @@ bool save_components(Cpu& cpu, const Op& op, bool skip_initial) {
   const u64 in_use = components_in_use(cpu);
   const u64 saved = skip_initial ? mask & in_use : mask;
   u64 xstate_bv = 0;
-  if (!cpu.read_linear(linear + kHeaderOffset, &xstate_bv, sizeof xstate_bv)) return false;
+  if (!cpu.read_linear(area_address(cpu, linear, kHeaderOffset), &xstate_bv, sizeof xstate_bv)) return false;
   if ((saved & xcr0::kX87) != 0 && !write_x87(cpu, linear, op.src != 0)) return false;
   if ((mask & xcr0::kSse) != 0 && !write_mxcsr(cpu, linear)) return false;
   if ((saved & xcr0::kSse) != 0 && !write_xmm(cpu, linear)) return false;
   xstate_bv = (xstate_bv & ~mask) | (in_use & mask);
-  return cpu.write_linear(linear + kHeaderOffset, &xstate_bv, sizeof xstate_bv);
+  return cpu.write_linear(area_address(cpu, linear, kHeaderOffset), &xstate_bv, sizeof xstate_bv);
 }
 
 }  // namespace
@@ -124,7 +125,8 @@ bool fxrstor(Cpu& cpu, const Op& op) {
   std::array<u8, kAreaChunk> last;
   if (!aligned(cpu, linear, kFxAlignment) || !read_x87(cpu, linear, op.src != 0, restored)) return false;
   if (!read_mxcsr(cpu, linear, restored) || !read_xmm(cpu, linear, restored)) return false;
-  if (!read_area(cpu, linear + kFxAreaSize - kAreaChunk, last)) return false;  // all 512 bytes must be there
+  if (!read_area(cpu, area_address(cpu, linear, kFxAreaSize - kAreaChunk), last))
+    return false;  // all 512 bytes must be there
   cpu.s.x87 = restored.x87;
   commit_xmm(cpu, restored);
   commit_mxcsr(cpu, restored.mxcsr);
@@ -138,7 +140,7 @@ bool xrstor(Cpu& cpu, const Op& op) {
   const u64 linear = cpu.scratch_address;
   if (!aligned(cpu, linear, kXsaveAlignment)) return false;
   std::array<u8, kHeaderSize> header;
-  if (!read_area(cpu, linear + kHeaderOffset, header)) return false;
+  if (!read_area(cpu, area_address(cpu, linear, kHeaderOffset), header)) return false;
   std::array<u64, 3> words;  // XSTATE_BV, XCOMP_BV and 8 bytes that must be zero in the standard format
   std::memcpy(words.data(), header.data(), sizeof words);
   const u64 xstate_bv = words[0];

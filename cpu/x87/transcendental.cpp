@@ -12,7 +12,7 @@ using namespace x87_status;
 using enum Float80Class;
 using float80::classify;
 
-constexpr mpfr_prec_t kResultBits = 128;  // what Exact holds
+constexpr mpfr_prec_t kResultBits = 72;  // more than any rounding looks at; what follows is one sticky bit
 
 /// MPFR's exponent range is per-thread host state: this makes it the widest one for a computation, then puts it back.
 class WideExponents {
@@ -64,13 +64,13 @@ Exact to_exact(mpfr_srcptr number, bool inexact) {
   mpz_t integer;
   mpz_init(integer);
   mpfr_set(scaled, number, MPFR_RNDZ);
-  exponent = mpfr_get_z_2exp(integer, scaled);  // 128 bits: the significand keeps its trailing zeros
+  exponent = mpfr_get_z_2exp(integer, scaled);  // kResultBits long, trailing zeros included
   u64 words[2] = {};
   mpz_abs(integer, integer);
   mpz_export(words, nullptr, -1, sizeof(u64), 0, 0, integer);
   mpz_clear(integer);
-  const u128 significand = (u128{words[1]} << 64) | words[0];
-  return {mpfr_signbit(number) != 0, static_cast<i32>(exponent + 127), significand | (inexact ? 1 : 0)};
+  const u128 significand = ((u128{words[1]} << 64) | words[0]) << (128 - kResultBits);
+  return {mpfr_signbit(number) != 0, static_cast<i32>(exponent + kResultBits - 1), significand | (inexact ? 1 : 0)};
 }
 
 Result finish(mpfr_srcptr number, bool inexact, Control control, u16 flags) {
@@ -96,35 +96,31 @@ Result computed(const Operand& a, Control control) {
   return finish(y, ternary != 0, control, flags);
 }
 
-/// Computes an irrational number to more and more bits until its first kResultBits are certain. `approximate(y)` fills
-/// y with an error of less than 8 units in its last place.
+/// Computes a number to more and more bits until its first kResultBits are certain. `approximate(y, bits)` fills y with
+/// an error of less than 8 units in its last place and returns true, or returns false for a number that is exact.
 template <class Approximate>
 Result refined(Control control, u16 flags, Approximate approximate) {
-  constexpr mpfr_prec_t kGuardBits = 64;
-  for (mpfr_prec_t bits = kResultBits + kGuardBits;; bits += kGuardBits) {
+  constexpr mpfr_prec_t kStep = 56;  // the first attempt fits two 64-bit limbs
+  for (mpfr_prec_t bits = kResultBits + kStep;; bits += kStep) {
     Number y(bits);
-    approximate(y, bits);
+    if (!approximate(y, bits)) return finish(y, false, control, flags);
     if (mpfr_can_round(y, bits - 4, MPFR_RNDN, MPFR_RNDZ, kResultBits) == 0) continue;
     return finish(y, true, control, flags);
   }
 }
 
-/// y * l where l is an MPFR function of x; the product is irrational or l is exact.
+/// y * f(x), where f is an MPFR logarithm: exact (a whole number of at most 15 bits, so that the product fits) or
+/// irrational.
 template <auto function>
 Result scaled_logarithm(const Float80& y, const Float80& x, Control control, u16 flags) {
   const WideExponents wide;
   const Number factor(y);
   const Number argument(x);
-  Number logarithm(kResultBits);
-  if (function(logarithm, argument, MPFR_RNDZ) == 0) {
-    Number product(kResultBits);
-    const int ternary = mpfr_mul(product, factor, logarithm, MPFR_RNDZ);
-    return finish(product, ternary != 0, control, flags);
-  }
   return refined(control, flags, [&](Number& result, mpfr_prec_t bits) {
-    Number precise(bits);
-    function(precise, argument, MPFR_RNDN);
-    mpfr_mul(result, factor, precise, MPFR_RNDN);
+    Number logarithm(bits);
+    const bool exact = function(logarithm, argument, MPFR_RNDN) == 0;
+    const int ternary = mpfr_mul(result, factor, logarithm, MPFR_RNDN);
+    return !exact || ternary != 0;
   });
 }
 
@@ -194,6 +190,7 @@ Result power_minus_one(const Operand& a, Control control) {
     mpfr_const_log2(product, MPFR_RNDN);
     mpfr_mul(product, product, x, MPFR_RNDN);
     mpfr_expm1(result, product, MPFR_RNDN);
+    return true;
   });
 }
 
