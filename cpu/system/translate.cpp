@@ -171,6 +171,9 @@ bool translate_64bit_only(BlockBuilder& block, const Instruction& insn) {
   return insn.code64() ? translate_plain<function>(block, insn) : emit_invalid_opcode(block);
 }
 
+/// RSM: outside system-management mode, which is not there, #UD.
+bool translate_never(BlockBuilder& block, const Instruction&) { return emit_invalid_opcode(block); }
+
 struct Row {
   ZydisMnemonic mnemonic;
   Translator translator;
@@ -227,6 +230,7 @@ constexpr Row kRows[] = {
     {ZYDIS_MNEMONIC_RDSEED, translate_random},
     {ZYDIS_MNEMONIC_RDTSC, translate_plain<rdtsc>},
     {ZYDIS_MNEMONIC_RDTSCP, translate_plain<rdtscp>},
+    {ZYDIS_MNEMONIC_RSM, translate_never},
     {ZYDIS_MNEMONIC_SGDT, translate_table<sgdt>},
     {ZYDIS_MNEMONIC_SIDT, translate_table<sidt>},
     {ZYDIS_MNEMONIC_SLDT, translate_rm<sldt>},
