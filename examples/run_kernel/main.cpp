@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
     limits.instructions = 10'000;
     vm.run(limits);
 
-    bhvm::Vm fork = vm.fork();  // a machine of its own, in a few microseconds; its console goes nowhere
+    bhvm::Vm fork = vm.fork();  // a machine of its own, made in a fraction of a millisecond; its console goes nowhere
     limits.instructions = 1'000'000'000;
     const bhvm::VmStop stop = vm.run(limits);
     const bhvm::VmStop fork_stop = fork.run(limits);
