@@ -18,7 +18,8 @@ mapfile -t lines < <(printf 'x y\nz\n')
 expect "mapfile and process substitution" "2:x y:z" "${#lines[@]}:${lines[0]}:${lines[1]}"
 printf -v padded '%05d|%-5s|%x|%q' 42 ab 255 "a b"
 expect "printf" '00042|ab   |ff|a\ b' "$padded"
-[[ "v12.34-rc5" =~ ^v([0-9]+)\.([0-9]+)(-rc([0-9]+))?$ ]]
+version=v12.34-rc5
+[[ $version =~ ^v([0-9]+)\.([0-9]+)(-rc([0-9]+))?$ ]]
 expect "regular expression" "12 34 5" "${BASH_REMATCH[1]} ${BASH_REMATCH[2]} ${BASH_REMATCH[4]}"
 expect "here-document" "2 lines, 6 x 7 = 42" "$(cat <<END | tr '\n' ' ' | sed 's/ $//'
 2 lines,
