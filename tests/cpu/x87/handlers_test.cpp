@@ -1,61 +1,18 @@
-// The x87 instructions through the interpreter: every encoding against the host's FPU, the order of faults, pointers,
-// environments and save areas.
+// The x87 instructions through the interpreter: every encoding against the host's FPU, the order of faults, pointers
+// and environments.
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <string>
 
-#include "cpu/x87/save_areas.h"
+#include "handlers_fixture.h"
 #include "host_x87.h"
 #include "samples.h"
-#include "tests/cpu/harness.h"
 
 namespace bhvm::test {
 namespace {
 
 constexpr u64 kArithmeticFlags = 0x8D5;
-
-class X87Handlers : public ::testing::Test {
- protected:
-  /// Runs one instruction; the state must be in place.
-  RunExit step(std::initializer_list<u8> code) { return step(std::vector<u8>(code)); }
-  RunExit step(const std::vector<u8>& code) {
-    h.place(kCode, code);
-    h.cpu.s.rip = kCode;
-    return h.cpu.run(1);
-  }
-  X87State& x87() { return h.cpu.s.x87; }
-  void set_memory(u64 address, const HostMemory& memory) { h.place(address, memory); }
-  HostMemory memory_at(u64 address) {
-    HostMemory memory;
-    h.memory.read({address}, memory.data(), memory.size());
-    return memory;
-  }
-  /// Takes exceptions to a handler at kHandler + 16 * vector, without error-code care.
-  void install_idt() {
-    for (u64 vector = 0; vector < 32; ++vector) {
-      const u64 handler = kHandlers + 16 * vector;
-      h.write64(kIdt + 16 * vector, (handler & 0xFFFF) | u64{0x10} << 16 | u64{0x8E00} << 32 | (handler >> 16) << 48);
-      h.write64(kIdt + 16 * vector + 8, 0);
-    }
-    CpuState s = h.cpu.s;
-    s.idtr = {kIdt, 0xFFF};
-    h.write64(kGdt + 16, 0x00AF9B000000FFFF);
-    h.write64(kGdt + 24, 0x00CF93000000FFFF);
-    s.gdtr = {kGdt, 0xFF};
-    h.cpu.set_state(s);
-  }
-  /// The vector whose handler was entered, or -1.
-  int raised() const {
-    const u64 rip = h.cpu.s.rip;
-    return rip >= kHandlers && rip < kHandlers + 512 ? static_cast<int>((rip - kHandlers) / 16) : -1;
-  }
-
-  static constexpr u64 kIdt = 0x8000;
-  static constexpr u64 kGdt = 0x9000;
-  static constexpr u64 kHandlers = 0xA000;
-  Harness h;
-};
 
 #if BHVM_HOST_HAS_X87
 
@@ -82,6 +39,7 @@ bool decodes(u8 escape, u8 modrm) {
 }
 
 TEST_F(X87Handlers, EveryEncodingAgreesWithTheHost) {
+  BHVM_NEEDS_REFERENCE_X87();
   unsigned encodings = 0;
   for (unsigned escape = 0xD8; escape <= 0xDF; ++escape) {
     for (unsigned modrm = 0; modrm < 0x100; ++modrm) {
@@ -130,6 +88,7 @@ TEST_F(X87Handlers, EveryEncodingAgreesWithTheHost) {
 }
 
 TEST_F(X87Handlers, RestoredImagesReadBackAsTheHostsDo) {
+  BHVM_NEEDS_REFERENCE_X87();
   const std::vector<u8> nothing;
   HostX87 host(nothing);
   RandomStream random(3, 0, "images");
@@ -178,6 +137,7 @@ struct LongOperand {
 };
 
 TEST_F(X87Handlers, LoadedEnvironmentsAgreeWithTheHost) {
+  BHVM_NEEDS_REFERENCE_X87();
   const std::vector<u8> load = {0xD9, 0x26};
   HostX87 host(load);
   RandomStream random(7, 0, "fldenv");
@@ -202,6 +162,7 @@ TEST_F(X87Handlers, LoadedEnvironmentsAgreeWithTheHost) {
 
 /// FNSTENV and FNSAVE: the words and registers; pointers differ by where the code is.
 TEST_F(X87Handlers, EnvironmentsAgreeWithTheHost) {
+  BHVM_NEEDS_REFERENCE_X87();
   struct Form {
     const char* name;
     std::vector<u8> code;
@@ -382,153 +343,16 @@ TEST_F(X87Handlers, DataPointerIsAnOffset) {
   EXPECT_EQ(x87().fcs, 0x10);
 }
 
-class X87SaveAreas : public X87Handlers {
- protected:
-  void SetUp() override {
-    install_idt();
-    h.cpu.s.cr4 |= u64{1} << 18;  // OSXSAVE
-    h.cpu.s.xcr0 = 3;
-    h.cpu.update_mode();
-    RandomStream random(6, 0, "areas");
-    x87() = random_state(random, x87_control::kMasks);
-    x87().fip = 0x123456789A;
-    for (Xmm& xmm : h.cpu.s.xmm) xmm.q = {random.next(), random.next()};
-    h.cpu.s.mxcsr = 0x1FA0;
-    h.reg(kRsi) = kData;
-    h.reg(kRax) = 3;
-    fill(0xEE);
-  }
-  void fill(u8 byte) {
-    std::array<u8, 576> area;
-    area.fill(byte);
-    std::fill(area.begin() + 512, area.end(), u8{0});
-    h.place(kData, area);
-  }
-  u8 byte(u64 offset) { return static_cast<u8>(h.read64(kData + offset)); }
-  void clear_state() {
-    x87() = X87State{};
-    h.cpu.s.xmm = {};
-    h.cpu.s.mxcsr = 0x1F80;
-  }
-
-  const std::vector<u8> kXsave64 = {0x48, 0x0F, 0xAE, 0x26};
-  const std::vector<u8> kXsaveopt64 = {0x48, 0x0F, 0xAE, 0x36};
-  const std::vector<u8> kXrstor64 = {0x48, 0x0F, 0xAE, 0x2E};
-  const std::vector<u8> kFxsave64 = {0x48, 0x0F, 0xAE, 0x06};
-  const std::vector<u8> kFxrstor64 = {0x48, 0x0F, 0xAE, 0x0E};
-};
-
-TEST_F(X87SaveAreas, FxsaveAndFxrstorAreInverse) {
-  const X87State saved = x87();
-  const auto xmm = h.cpu.s.xmm;
-  step(kFxsave64);
-  EXPECT_EQ(h.read64(kData + 24), u64{0xFFFF} << 32 | 0x1FA0);
-  EXPECT_EQ(byte(416), 0xEE) << "reserved bytes are not written";
-  clear_state();
-  step(kFxrstor64);
-  X87State expected = saved;
-  expected.fcs = expected.fds = 0;  // not in the 64-bit layout
-  EXPECT_EQ(x87(), expected);
-  for (unsigned i = 0; i < 16; ++i) EXPECT_EQ(h.cpu.s.xmm[i].q, xmm[i].q);
-  EXPECT_EQ(h.cpu.s.mxcsr, 0x1FA0u);
-}
-
-TEST_F(X87SaveAreas, XsaveAndXrstorAreInverse) {
-  X87State saved = x87();
-  saved.fcs = saved.fds = 0;
-  const auto xmm = h.cpu.s.xmm;
-  step(kXsave64);
-  EXPECT_EQ(h.read64(kData + 512), 3u);
-  clear_state();
-  step(kXrstor64);
-  EXPECT_EQ(x87(), saved);
-  EXPECT_EQ(h.cpu.s.xmm[15].q, xmm[15].q);
-  EXPECT_EQ(h.cpu.s.mxcsr, 0x1FA0u);
-}
-
-TEST_F(X87SaveAreas, OnlyRequestedComponentsAreSaved) {
-  h.reg(kRax) = 1;
-  h.write64(kData + 512, 2);  // the SSE bit stays as it was
-  step(kXsave64);
-  EXPECT_EQ(h.read64(kData + 512), 3u);
-  EXPECT_EQ(byte(24), 0xEE) << "MXCSR belongs to SSE";
-  EXPECT_EQ(byte(160), 0xEE);
-  h.reg(kRax) = 2;
-  fill(0xEE);
-  step(kXsave64);
-  EXPECT_EQ(h.read64(kData + 512), 2u);
-  EXPECT_EQ(byte(0), 0xEE);
-  EXPECT_EQ(byte(32), 0xEE);
-  EXPECT_EQ(static_cast<u32>(h.read64(kData + 24)), 0x1FA0u);
-}
-
-TEST_F(X87SaveAreas, XsaveoptLeavesInitialComponentsOut) {
+TEST_F(X87Handlers, LibraryFunctionsRunLikeAnyInstruction) {
   x87() = X87State{};
-  h.write64(kData + 512, 1);
-  step(kXsaveopt64);
-  EXPECT_EQ(h.read64(kData + 512), 2u);
-  EXPECT_EQ(byte(0), 0xEE) << "not written";
-  fill(0xEE);
-  step(kXsave64);
-  EXPECT_EQ(h.read64(kData + 512), 2u);
-  EXPECT_EQ(byte(0), 0x7F) << "XSAVE writes it all the same";
-}
-
-TEST_F(X87SaveAreas, XrstorInitialisesWhatTheAreaDoesNotHold) {
-  step(kXsave64);
-  h.write64(kData + 512, 0);
-  step(kXrstor64);
-  EXPECT_EQ(x87(), X87State{});
-  EXPECT_EQ(h.cpu.s.xmm[3].q, Xmm{}.q);
-  EXPECT_EQ(h.cpu.s.mxcsr, 0x1FA0u) << "MXCSR comes from the area all the same";
-}
-
-TEST_F(X87SaveAreas, XrstorRefusesBadAreas) {
-  step(kXsave64);
-  const X87State before = x87();
-  struct Bad {
-    u64 offset;
-    u64 value;
-  };
-  for (const Bad bad : {Bad{512, 4}, Bad{520, u64{1} << 63}, Bad{528, 1}, Bad{24, 0x11F80}}) {
-    const u64 good = h.read64(kData + bad.offset);
-    h.write64(kData + bad.offset, bad.value);
-    step(kXrstor64);
-    EXPECT_EQ(raised(), 13) << bad.offset;
-    h.write64(kData + bad.offset, good);
-  }
-  h.reg(kRsi) = kData + 16;
-  step(kXrstor64);
-  EXPECT_EQ(raised(), 13);
-  step(kXsave64);
-  EXPECT_EQ(raised(), 13);
-  h.reg(kRsi) = kData + 8;
-  step(kFxsave64);
-  EXPECT_EQ(raised(), 13);
-  EXPECT_EQ(x87(), before);
-}
-
-TEST_F(X87SaveAreas, Xcr0) {
-  h.reg(kRcx) = 0;
-  h.reg(kRdx) = 0;
-  for (const u64 good : {u64{1}, u64{3}}) {
-    h.reg(kRax) = good;
-    step({0x0F, 0x01, 0xD1});
-    EXPECT_EQ(raised(), -1);
-    EXPECT_EQ(h.cpu.s.xcr0, good);
-    h.reg(kRax) = ~u64{0};
-    step({0x0F, 0x01, 0xD0});
-    EXPECT_EQ(h.reg(kRax), good);
-  }
-  for (const u64 bad : {u64{0}, u64{2}, u64{7}}) {
-    h.reg(kRax) = bad;
-    step({0x0F, 0x01, 0xD1});
-    EXPECT_EQ(raised(), 13);
-    EXPECT_EQ(h.cpu.s.xcr0, 3u);
-  }
-  h.reg(kRcx) = 1;
-  step({0x0F, 0x01, 0xD0});
-  EXPECT_EQ(raised(), 13);
+  x87().valid_mask = 1;
+  x87().regs[0] = float80::kPositiveZero;
+  ASSERT_EQ(step({0xD9, 0xFB}), RunExit::kLimit);  // fsincos
+  EXPECT_EQ(h.cpu.s.rip, kCode + 2);
+  EXPECT_EQ(x87().fip, kCode);
+  EXPECT_EQ(x87().st(0), float80::kOne);
+  EXPECT_EQ(x87().st(1), float80::kPositiveZero);
+  EXPECT_EQ(x87().valid_mask, 0x81);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #if BHVM_HOST_HAS_X87
 
+#include <cpuid.h>
 #include <sys/mman.h>
 
 #include <cstring>
@@ -55,6 +56,15 @@ constexpr std::size_t kCodeSize = 4096;
 constexpr std::size_t kEntry = 64;  // sanitizers look at the bytes before a function
 
 }  // namespace
+
+bool host_is_reference() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_INTEL_ebx && ecx == signature_INTEL_ecx &&
+         edx == signature_INTEL_edx;
+}
 
 HostX87::HostX87(std::span<const u8> instruction) {
   void* page = mmap(nullptr, kCodeSize, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

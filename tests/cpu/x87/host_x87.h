@@ -19,6 +19,10 @@ namespace bhvm::test {
 using HostMemory = std::array<u8, 16>;
 
 #if BHVM_HOST_HAS_X87
+/// Is the host's FPU the one that bhvm's behaves like? Intel's; others differ where the SDM leaves room, in C1, in the
+/// pointers and in what unmasked exceptions leave behind.
+bool host_is_reference();
+
 class HostX87 {
  public:
   /// `instruction`: at most 15 bytes, without exceptions pending in the states it is run on.
@@ -40,5 +44,9 @@ class HostX87 {
   u64 instruction_address_ = 0;
 };
 #endif
+
+/// First line of a test that compares with the host.
+#define BHVM_NEEDS_REFERENCE_X87() \
+  if (!::bhvm::test::host_is_reference()) GTEST_SKIP() << "the host has no Intel x87 FPU to compare with"
 
 }  // namespace bhvm::test

@@ -10,7 +10,6 @@ constexpr u16 kExponents[] = {0,
                               2,
                               24,
                               63,
-                              16383 - 16445 + 16383,  // the smallest f64 denormals are near 16383 - 1074
                               16383 - 1075,
                               16383 - 1023,
                               16383 - 1022,
