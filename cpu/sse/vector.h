@@ -59,7 +59,7 @@ template <class To, class From>
 BHVM_INLINE To as(const From& from) {
   static_assert(sizeof(To) == sizeof(From));
   To to;
-  std::memcpy(&to, &from, sizeof(To));
+  std::memcpy(static_cast<void*>(&to), &from, sizeof(To));
   return to;
 }
 template <class T, class V>
