@@ -233,7 +233,7 @@ struct GuestMemory::Impl {
 Result<GuestMemory> GuestMemory::create(u64 size_bytes) {
   if (size_bytes == 0 || size_bytes % kPageSize != 0 || size_bytes > kMaxSize) {
     return Error{
-        fmt::format("{} bytes of guest RAM are not possible: give a multiple of 4 KiB, at most 64 GiB", size_bytes)};
+        fmt::format("{} bytes of guest RAM are not possible: give a multiple of 4 KiB, at most 64 GiB.", size_bytes)};
   }
   try {
     auto arena = std::make_shared<PageArena>();
