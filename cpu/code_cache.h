@@ -62,13 +62,13 @@ class CodeCache final : public MemoryObserver {
     u64 key;  // 0: empty; a key has kKeyed
     Block* block;
   };
-  static constexpr unsigned kSlots = 1 << 15;
+  static constexpr unsigned kSlots = 1 << 17;
   static constexpr u32 kKeyed = 1 << 17;  // keeps every key apart from 0
 
   static u64 key_of(PhysicalAddress address, u32 mode) {
     return address.value | (u64{mode | kKeyed} << kPhysicalAddressBits);
   }
-  Slot& slot_of(u64 key) { return slots_[(key ^ (key >> 15) ^ (key >> 46)) & (kSlots - 1)]; }
+  Slot& slot_of(u64 key) { return slots_[(key ^ (key >> 17) ^ (key >> 46)) & (kSlots - 1)]; }
   std::size_t page_index(PhysicalAddress page) const;
   Block* find(PhysicalAddress address, u32 mode);
   Block* build(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page);
