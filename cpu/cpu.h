@@ -78,10 +78,11 @@ struct Cpu {
   bool touched_board = false;      // it did
   bool interrupts_wanted = false;  // an interrupt is pending or traps are: handlers that open IF leave
   DataMode data_mode = DataMode::kSupervisorOverUser;
-  u32 mode = 0;                  // mode key (cpu/mode.h)
-  const Block** link = nullptr;  // who jumped, to be pointed at the next block
-  u64 instruction_rip = 0;       // in a system instruction: its own address (s.rip is the next one's)
-  bool stack_operand = false;    // its memory operand is relative to SS
+  u32 mode = 0;                   // mode key (cpu/mode.h)
+  const Block** link = nullptr;   // who jumped, to be pointed at the next block
+  u64 instruction_rip = 0;        // in a system instruction: its own address (s.rip is the next one's)
+  u32 saved_host_mxcsr = 0x1F80;  // the host's own, while the guest's mode is loaded (cpu/sse/host_fp.h)
+  bool stack_operand = false;     // its memory operand is relative to SS
   PendingFault fault;
   const char* stop_message = nullptr;
 

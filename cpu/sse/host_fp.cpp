@@ -5,22 +5,19 @@ namespace bhvm {
 #if BHVM_HOST_SSE
 namespace {
 
-/// The host's own MXCSR while the guest's mode is loaded. MXCSR belongs to the thread, and so does its saved value.
-thread_local u32 saved_host_mxcsr = mxcsr::kReset;
-
 /// What the arithmetic runs under for a guest's value: code that runs on the host has all exceptions masked.
 constexpr u32 for_host(u32 guest) { return guest | mxcsr::kMasks; }
 
 }  // namespace
 
 void enter_guest_fp(Cpu& cpu) {
-  saved_host_mxcsr = host_mxcsr();
+  cpu.saved_host_mxcsr = host_mxcsr();
   set_host_mxcsr(for_host(cpu.s.mxcsr));
 }
 
 void leave_guest_fp(Cpu& cpu) {
   sync_mxcsr(cpu);
-  set_host_mxcsr(saved_host_mxcsr);
+  set_host_mxcsr(cpu.saved_host_mxcsr);
 }
 
 void sync_mxcsr(Cpu& cpu) { cpu.s.mxcsr = (cpu.s.mxcsr & ~mxcsr::kFlags) | (host_mxcsr() & mxcsr::kFlags); }
