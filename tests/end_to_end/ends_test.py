@@ -22,6 +22,10 @@ class Tests(support.TestCase):
         self.check(3, "guest-exit", "bhvm-exit 3; echo not reached")
         self.assertIn("not found", self.check(127, "guest-exit", "no-such-command").text)
 
+    def test_words_for_init(self):
+        run = self.check(4, "guest-exit", None, append='-- /bin/sh -c "echo $# words: $*; exit 4" sh one two')
+        self.assertIn("2 words: one two\n", run.text)
+
     def test_power_off(self):
         self.check(0, "power-off", "exit 0")
         self.check(0, "power-off", "poweroff -f")
