@@ -83,7 +83,7 @@ void CmosRtc::set_state(const CmosRtcState& state) {
   state_.weekday_shift %= 7;
 }
 
-// ---- The date -------------------------------------------------------------------------------------------------------
+// ---- The date ----
 
 bool CmosRtc::divider_held() const { return (reg(Register::kRegisterA) & kDividerHeld) == kDividerHeld; }
 bool CmosRtc::stands_still() const { return divider_held() || (reg(Register::kRegisterB) & kSet) != 0; }
@@ -151,7 +151,7 @@ bool CmosRtc::update_in_progress() const {
   return !stands_still() && phase_ns >= kNanosecondsPerSecond - kUpdateLead_ns;
 }
 
-// ---- Flags and the interrupt ----------------------------------------------------------------------------------------
+// ---- Flags and the interrupt ----
 
 /// Rate of the periodic interrupt with a 32.768 kHz crystal (table 5); 0: none.
 u64 CmosRtc::periodic_hz() const {
@@ -229,7 +229,7 @@ void CmosRtc::on_event(u32, u64) {
   refresh();
 }
 
-// ---- Registers ------------------------------------------------------------------------------------------------------
+// ---- Registers ----
 
 u8 CmosRtc::read_byte(u64 offset) {
   if (offset != 1) return 0xFF;  // the index port is write-only

@@ -55,7 +55,7 @@ u64 Hpet::count() const {
   return state_.start_count + (now < state_.start_ns ? 0 : (now - state_.start_ns) / kTickNs);
 }
 
-// ---- Matches --------------------------------------------------------------------------------------------------------
+// ---- Matches ----
 
 /// Ticks after `from` to the next match; at least 1. `never`: further than the counter counts.
 u64 Hpet::match_distance(const HpetTimerState& timer, u64 from, bool& never) const {
@@ -120,7 +120,7 @@ void Hpet::on_event(u32, u64) {
   arm();
 }
 
-// ---- Lines ----------------------------------------------------------------------------------------------------------
+// ---- Lines ----
 
 const Line* Hpet::output(u32 index) const {
   if ((state_.configuration & kLegacyRoute) != 0 && index < 2) {
@@ -156,7 +156,7 @@ void Hpet::set_line(u32 index, bool level) {
   drive_lines();
 }
 
-// ---- Registers ------------------------------------------------------------------------------------------------------
+// ---- Registers ----
 
 u64 Hpet::read(u64 offset, unsigned size) {
   synchronize();

@@ -96,7 +96,7 @@ void LocalApic::reset_registers() {
 bool LocalApic::enabled() const { return (state_.apic_base & kBaseEnable) != 0; }
 bool LocalApic::software_enabled() const { return (state_.svr & kSvrEnable) != 0; }
 
-// ---- Registers ------------------------------------------------------------------------------------------------------
+// ---- Registers ----
 
 u64 LocalApic::read(u64 offset, unsigned size) {
   if (!enabled()) return low_bytes_mask(size);
@@ -266,7 +266,7 @@ void LocalApic::write_cr8(u64 value) {
   update_line();
 }
 
-// ---- Priorities (11.8.3, 11.8.4) ------------------------------------------------------------------------------------
+// ---- Priorities (11.8.3, 11.8.4) ----
 
 u8 LocalApic::processor_priority() const {
   const int in_service = highest(state_.isr);
@@ -298,7 +298,7 @@ void LocalApic::end_of_interrupt() {
   if (level && eoi_listener_ != nullptr) eoi_listener_->end_of_interrupt(static_cast<u8>(vector));
 }
 
-// ---- Interrupts in --------------------------------------------------------------------------------------------------
+// ---- Interrupts in ----
 
 bool LocalApic::addressed(const InterruptMessage& message) const {
   constexpr u8 kBroadcast = 0xFF;

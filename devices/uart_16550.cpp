@@ -80,7 +80,7 @@ u8 Uart16550::trigger_level() const {
   return (state_.fcr & kFifoEnable) != 0 ? kTriggerLevels[state_.fcr >> 6] : u8{1};
 }
 
-// ---- Status and interrupts ------------------------------------------------------------------------------------------
+// ---- Status and interrupts ----
 
 /// The modem's lines: a ready peer, or in loopback mode the UART's own outputs.
 u8 Uart16550::modem_status() const {
@@ -113,7 +113,7 @@ void Uart16550::refresh() {
   irq_.set(connected && interrupt_identification() != kNoInterrupt);
 }
 
-// ---- Reception ------------------------------------------------------------------------------------------------------
+// ---- Reception ----
 
 std::size_t Uart16550::receive(std::span<const u8> bytes) {
   const std::size_t taken = std::min(bytes.size(), input_room());
@@ -171,7 +171,7 @@ void Uart16550::on_event(u32, u64) {
   refresh();
 }
 
-// ---- Registers ------------------------------------------------------------------------------------------------------
+// ---- Registers ----
 
 u8 Uart16550::read_byte(u64 offset) {
   if (offset >= kSize) return 0xFF;

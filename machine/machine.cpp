@@ -110,8 +110,7 @@ Status Machine::boot() {
   return success();
 }
 
-// ---- the run loop
-// ----------------------------------------------------------------------------------------------------
+// ---- the run loop ----
 
 Stop Machine::run_until(const RunLimits& limits) {
   for (;;) {
@@ -188,8 +187,7 @@ void Machine::end(StopReason reason, u32 status, std::string message) {
 
 Stop Machine::ended() const { return {end_.reason, end_.status, end_message_}; }
 
-// ---- console
-// ---------------------------------------------------------------------------------------------------------
+// ---- console ----
 
 std::size_t Machine::console_input(std::span<const u8> bytes) {
   sync_clock();
@@ -204,8 +202,7 @@ void Machine::write_bytes(std::span<const u8> bytes) {
   if (console_output_) console_output_(bytes);
 }
 
-// ---- state
-// -----------------------------------------------------------------------------------------------------------
+// ---- state ----
 
 MachineState Machine::state() const {
   MachineState state;
@@ -245,12 +242,14 @@ Hash128 Machine::state_hash() {
 
 MachineSnapshot Machine::snapshot() {
   std::vector<DiskImage> disks;
+  disks.reserve(disks_.size());
   for (DiskImage& disk : disks_) disks.push_back(disk.fork());
   return MachineSnapshot(config_, state(), memory_.fork(), std::move(disks));
 }
 
 std::unique_ptr<Machine> Machine::from_snapshot(MachineSnapshot& snapshot) {
   std::vector<DiskImage> disks;
+  disks.reserve(snapshot.disks_.size());
   for (DiskImage& disk : snapshot.disks_) disks.push_back(disk.fork());
   std::unique_ptr<Machine> machine(new Machine(snapshot.config_, snapshot.memory_.fork(), std::move(disks)));
   const Status status = machine->set_state(snapshot.state_);
@@ -277,8 +276,7 @@ MachineStatistics Machine::statistics() const {
 
 std::string Machine::describe_cpu() const { return dump_cpu(cpu_.s, memory_, config_.kernel.get()); }
 
-// ---- what the processor sees
-// -----------------------------------------------------------------------------------------
+// ---- what the processor sees ----
 
 u64 Machine::read_physical(PhysicalAddress address, unsigned size) {
   sync_clock();
@@ -339,8 +337,7 @@ void Machine::set_line(u32 index, bool level) {
   cpu_.set_interrupt_line(level);
 }
 
-// ---- what the chips ask of the board
-// ---------------------------------------------------------------------------------
+// ---- what the chips ask of the board ----
 
 void Machine::power_off() { end(StopReason::kPowerOff); }
 void Machine::reset() { end(StopReason::kReset); }

@@ -11,30 +11,26 @@
 
 namespace bhvm::memory_map {
 
-// ---- Low RAM: what the loader leaves for the kernel (machine/linux_boot.h)
-// -------------------------------------------
+// ---- Low RAM: what the loader leaves for the kernel (machine/linux_boot.h) ----
 inline constexpr u64 kBootGdt = 0x6000;
 inline constexpr u64 kBootParams = 0x7000;      // the zero page
 inline constexpr u64 kBootPageTables = 0x8000;  // PML4, PDPT and four page directories: six pages
 inline constexpr u64 kBootCommandLine = 0x20000;
 inline constexpr u64 kExtendedBiosData = 0x9FC00;  // reserved up to the legacy hole
 
-// ---- The legacy hole: RAM to the memory, reserved to the guest
-// -------------------------------------------------------
+// ---- The legacy hole: RAM to the memory, reserved to the guest ----
 inline constexpr u64 kLegacyHoleBase = 0xA0000;
 inline constexpr u64 kAcpiBase = 0xE0000;  // RSDP first, then the tables; where ACPI 6.4, 5.2.5.1 has it looked for
 inline constexpr u64 kLegacyHoleEnd = 0x100000;
 
-// ---- Memory-mapped chips
-// ---------------------------------------------------------------------------------------------
+// ---- Memory-mapped chips ----
 inline constexpr u64 kVirtioBase = 0xD0000000;
 inline constexpr u64 kVirtioSlotSize = 0x1000;
 inline constexpr u64 kIoApicBase = 0xFEC00000;
 inline constexpr u64 kHpetBase = 0xFED00000;
 inline constexpr u64 kLapicBase = 0xFEE00000;
 
-// ---- I/O ports
-// -------------------------------------------------------------------------------------------------------
+// ---- I/O ports ----
 inline constexpr u16 kRtcPort = 0x70;
 inline constexpr u16 kSystemControlPortA = 0x92;   // bit 0: fast reset
 inline constexpr u16 kKeyboardCommandPort = 0x64;  // FEh: pulse the reset line; there is no keyboard controller
@@ -47,8 +43,7 @@ inline constexpr u16 kPmTimerPort = 0x608;    // PM timer, 4 bytes
 inline constexpr u16 kResetPort = 0xCF9;
 inline constexpr u8 kResetValue = 0x06;  // full reset
 
-// ---- IOAPIC pins (global system interrupts)
-// --------------------------------------------------------------------------
+// ---- IOAPIC pins (global system interrupts) ----
 inline constexpr u32 kHpetTimer0Pin = 2;  // legacy replacement route of timer 0
 inline constexpr u32 kUartPin = 4;
 inline constexpr u32 kRtcPin = 8;
