@@ -17,6 +17,7 @@
 #include <string>
 
 #include "base/types.h"
+#include "base/zeroed_array.h"
 #include "bus/cpu_port.h"
 #include "cpu/cpu_state.h"
 #include "cpu/exception.h"
@@ -39,10 +40,13 @@ enum class RunExit : u8 {
   kUnsupported,  // an instruction or mode that bhvm does not have; see Cpu::stop_message
 };
 
+/// Where an indirect jump went before. `key` is jump_cache_key() of the linear address; 0 is nobody's.
 struct JumpCacheEntry {
-  u64 rip = 1;  // linear; 1 is never the start of a cached jump's block in use, see Cpu::flush_jump_cache()
-  const Block* block = nullptr;
+  u64 key;
+  const Block* block;
 };
+/// No canonical address has bit 62 unlike bit 63, so no address that is executed has the key 0.
+constexpr u64 jump_cache_key(u64 rip) { return rip ^ (u64{1} << 62); }
 inline constexpr unsigned kJumpCacheEntries = 4096;
 constexpr unsigned jump_cache_index(u64 rip) { return (rip ^ (rip >> 12)) & (kJumpCacheEntries - 1); }
 
@@ -86,7 +90,8 @@ struct Cpu {
   PendingFault fault;
   const char* stop_message = nullptr;
 
-  std::array<JumpCacheEntry, kJumpCacheEntries> jump_cache{};
+  ZeroedArray<JumpCacheEntry> jump_cache{kJumpCacheEntries};
+  bool jump_cache_used = false;
 
   Mmu& mmu;
   CpuPort& port;

@@ -26,7 +26,7 @@ BHVM_COLD bool store_value_slow(Cpu& cpu, u64 linear, T value) {
 template <class T>
 BHVM_INLINE bool load(Cpu& cpu, u64 linear, T& value) {
   const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
-  if (BHVM_LIKELY(((linear + (sizeof(T) - 1)) & kPageMask) == entry.read_tag)) {
+  if (BHVM_LIKELY(fast_tag(linear + (sizeof(T) - 1)) == entry.read_tag)) {
     std::memcpy(&value, reinterpret_cast<const void*>(linear + entry.addend), sizeof(T));
     return true;
   }
@@ -39,7 +39,7 @@ BHVM_INLINE bool load(Cpu& cpu, u64 linear, T& value) {
 template <class T>
 BHVM_INLINE bool store(Cpu& cpu, u64 linear, T value) {
   const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
-  if (BHVM_LIKELY(((linear + (sizeof(T) - 1)) & kPageMask) == entry.write_tag)) {
+  if (BHVM_LIKELY(fast_tag(linear + (sizeof(T) - 1)) == entry.write_tag)) {
     std::memcpy(reinterpret_cast<void*>(linear + entry.addend), &value, sizeof(T));
     return true;
   }
@@ -54,7 +54,7 @@ struct Update {
 
   BHVM_INLINE bool load(Cpu& cpu, u64 linear) {
     const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
-    if (BHVM_LIKELY(((linear + (sizeof(T) - 1)) & kPageMask) == entry.write_tag)) {
+    if (BHVM_LIKELY(fast_tag(linear + (sizeof(T) - 1)) == entry.write_tag)) {
       host = reinterpret_cast<void*>(linear + entry.addend);
       std::memcpy(&value, host, sizeof(T));
       return true;

@@ -1,6 +1,8 @@
 // What is derived from the control registers, the segments and the privilege level.
 #include "cpu/mode.h"
 
+#include <cstring>
+
 #include "cpu/code_cache.h"
 #include "cpu/cpu.h"
 
@@ -112,6 +114,10 @@ void Cpu::flush_tlb_page(u64 linear) {
   forget_fetch_page();
 }
 
-void Cpu::flush_jump_cache() { jump_cache.fill({1, &unlinked_block}); }
+void Cpu::flush_jump_cache() {
+  if (!jump_cache_used) return;
+  std::memset(jump_cache.data(), 0, jump_cache.size() * sizeof(JumpCacheEntry));
+  jump_cache_used = false;
+}
 
 }  // namespace bhvm

@@ -207,7 +207,8 @@ RunExit Cpu::run(u64 max_instructions) {
     if (block != nullptr) {
       if (!single && !block->straddles) {
         if (link != nullptr) *link = block;
-        jump_cache[jump_cache_index(linear)] = {linear, block};
+        jump_cache[jump_cache_index(linear)] = {jump_cache_key(linear), block};
+        jump_cache_used = true;
       }
       link = nullptr;
       page_base = s.rip - block->start;

@@ -134,9 +134,10 @@ void set_entry_state(const LinuxBoot& boot, CpuState& state) {
 }  // namespace
 
 std::string complete_command_line(const std::string& append) {
-  const bool names_console = append.starts_with("console=") || append.find(" console=") != std::string::npos;
-  if (names_console) return append;
-  return append.empty() ? "console=ttyS0" : append + " console=ttyS0";
+  // Behind " -- " stand the words of the guest's init, not the kernel's.
+  const std::string kernel_words = " " + append.substr(0, append.find(" -- "));
+  if (kernel_words.find(" console=") != std::string::npos) return append;
+  return append.empty() ? "console=ttyS0" : "console=ttyS0 " + append;
 }
 
 Status load_linux(GuestMemory& memory, const LinuxBoot& boot, CpuState& state) {

@@ -27,7 +27,7 @@ struct LinuxBoot {
 /// Loads everything and sets the fields of `state` that the protocol prescribes; the rest of `state` is left at reset.
 Status load_linux(GuestMemory& memory, const LinuxBoot& boot, CpuState& state);
 
-/// The command line as the guest gets it: `append`, with console=ttyS0 behind it unless it names a console itself.
+/// The command line as the guest gets it: `append`, with console=ttyS0 in front of it unless it names a console itself.
 std::string complete_command_line(const std::string& append);
 
 }  // namespace bhvm

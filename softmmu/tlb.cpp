@@ -21,7 +21,7 @@ bool covers(const TlbEntry& entry, u64 linear) { return ((entry.tag ^ linear) & 
 
 }  // namespace
 
-Tlb::Tlb() : state_(std::make_unique<TlbState>()), fast_(std::make_unique<FastTlb>()) {}
+Tlb::Tlb() : state_(std::make_unique<TlbState>()), fast_(std::size_t{kFastModes} * kDataTlbEntries) {}
 
 void Tlb::set_state(const TlbState& state) {
   flush_all();
@@ -111,15 +111,15 @@ void Tlb::drop_fast_at(unsigned index) {
   for (unsigned mode = 0; mode < kFastModes; ++mode) {
     if (!fast_used_[mode].test(index)) continue;
     fast_used_[mode].clear(index);
-    fast_->modes[mode][index] = {};
+    fast(static_cast<DataMode>(mode))[index] = {};
   }
 }
 
 void Tlb::fill_fast_read(DataMode mode, LinearAddress page, const u8* host) {
   const unsigned index = data_tlb_index(page.value);
-  FastEntry& entry = fast_->modes[static_cast<unsigned>(mode)][index];
-  const u64 tag = page.value & kPageMask;
-  const u64 addend = host_value(host) - tag;
+  FastEntry& entry = fast(mode)[index];
+  const u64 tag = fast_tag(page.value);
+  const u64 addend = host_value(host) - (page.value & kPageMask);
   if (entry.write_tag != tag || entry.addend != addend) entry.write_tag = kNoTag;
   entry.read_tag = tag;
   entry.addend = addend;
@@ -128,8 +128,8 @@ void Tlb::fill_fast_read(DataMode mode, LinearAddress page, const u8* host) {
 
 void Tlb::fill_fast_write(DataMode mode, LinearAddress page, u8* host) {
   const unsigned index = data_tlb_index(page.value);
-  const u64 tag = page.value & kPageMask;
-  fast_->modes[static_cast<unsigned>(mode)][index] = {tag, tag, host_value(host) - tag, 0};
+  const u64 tag = fast_tag(page.value);
+  fast(mode)[index] = {tag, tag, host_value(host) - (page.value & kPageMask), 0};
   fast_used_[static_cast<unsigned>(mode)].set(index);
 }
 
@@ -142,7 +142,7 @@ void Tlb::drop_fast(PhysicalAddress frame) {
 void Tlb::drop_all_fast() {
   for (unsigned mode = 0; mode < kFastModes; ++mode) {
     fast_used_[mode].for_each([&](unsigned index) {
-      fast_->modes[mode][index] = {};
+      fast(static_cast<DataMode>(mode))[index] = {};
       fast_used_[mode].clear(index);
     });
   }

@@ -20,6 +20,7 @@
 #include <memory>
 
 #include "base/types.h"
+#include "base/zeroed_array.h"
 
 namespace bhvm {
 
@@ -62,18 +63,16 @@ struct TlbState {
   std::array<TlbEntry, kFetchTlbEntries> fetch{};
 };
 
-/// A tag that no access matches: the low bits of a page address are never set.
-inline constexpr u64 kNoTag = 1;
+/// What a fast entry compares: the linear address of the page's last byte. Never 0, so an entry of zeroes matches
+/// nothing and a new table needs no filling.
+constexpr u64 fast_tag(u64 linear) { return linear | kPageOffsetMask; }
+inline constexpr u64 kNoTag = 0;
 
 struct FastEntry {
-  u64 read_tag = kNoTag;   // linear page address when a load may go straight to the host
-  u64 write_tag = kNoTag;  // the same for a store
-  u64 addend = 0;          // host address = linear address + addend (modulo 2^64)
-  u64 unused = 0;          // keeps the index a shift
-};
-
-struct FastTlb {
-  std::array<std::array<FastEntry, kDataTlbEntries>, kFastModes> modes;
+  u64 read_tag;   // fast_tag() of the page when a load may go straight to the host
+  u64 write_tag;  // the same for a store
+  u64 addend;     // host address = linear address + addend (modulo 2^64)
+  u64 unused;     // keeps the index a shift
 };
 
 constexpr unsigned data_tlb_index(u64 linear) { return (linear >> kPageShift) & (kDataTlbEntries - 1); }
@@ -109,7 +108,7 @@ class Tlb {
 
   const TlbState& state() const { return *state_; }
   void set_state(const TlbState& state);
-  FastEntry* fast(DataMode mode) { return fast_->modes[static_cast<unsigned>(mode)].data(); }
+  FastEntry* fast(DataMode mode) { return fast_.data() + static_cast<std::size_t>(mode) * kDataTlbEntries; }
 
   /// Enters a translation over whatever has its index; drops the fast entries there. Addresses are page addresses,
   /// `flags` tlb_flag bits with kPresent.
@@ -143,7 +142,7 @@ class Tlb {
   u16& large_pieces_near(u64 linear) { return large_pieces_[((linear >> 30) ^ (linear >> 39)) % large_pieces_.size()]; }
 
   std::unique_ptr<TlbState> state_;
-  std::unique_ptr<FastTlb> fast_;
+  ZeroedArray<FastEntry> fast_;  // kFastModes tables, one behind the other
   DataSet data_used_;
   DataSet data_non_global_;
   FetchSet fetch_used_;

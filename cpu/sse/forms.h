@@ -98,7 +98,7 @@ BHVM_INLINE bool aligned_to_16(u64 linear) { return (linear & 15) == 0; }
 template <class T>
 BHVM_INLINE bool load_fast(Cpu& cpu, u64 linear, T& value) {
   const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
-  if (BHVM_UNLIKELY(((linear + (sizeof(T) - 1)) & kPageMask) != entry.read_tag)) return false;
+  if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.read_tag)) return false;
   std::memcpy(&value, reinterpret_cast<const void*>(linear + entry.addend), sizeof(T));
   return true;
 }

@@ -127,10 +127,11 @@ TEST(LinuxBoot, LimitsAreSentences) {
 
 TEST(LinuxBoot, ConsoleIsAddedOnlyWhenNoneIsNamed) {
   EXPECT_EQ(complete_command_line(""), "console=ttyS0");
-  EXPECT_EQ(complete_command_line("quiet"), "quiet console=ttyS0");
+  EXPECT_EQ(complete_command_line("quiet"), "console=ttyS0 quiet");
   EXPECT_EQ(complete_command_line("console=hvc0"), "console=hvc0");
   EXPECT_EQ(complete_command_line("quiet console=tty0"), "quiet console=tty0");
-  EXPECT_EQ(complete_command_line("netconsole=x"), "netconsole=x console=ttyS0");
+  EXPECT_EQ(complete_command_line("netconsole=x"), "console=ttyS0 netconsole=x");
+  EXPECT_EQ(complete_command_line("quiet -- /bin/echo console=no"), "console=ttyS0 quiet -- /bin/echo console=no");
 }
 
 }  // namespace

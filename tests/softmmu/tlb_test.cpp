@@ -36,21 +36,21 @@ TEST(Tlb, FastEntriesLeadToTheHost) {
   EXPECT_EQ(fast[index].read_tag, kNoTag);
   tlb.enter_data({0x7000}, {0x5000}, kRights);
   tlb.fill_fast_read(DataMode::kUser, {0x7000}, host);
-  EXPECT_EQ(fast[index].read_tag, 0x7000u);
+  EXPECT_EQ(fast[index].read_tag, fast_tag(0x7000u));
   EXPECT_EQ(fast[index].write_tag, kNoTag);
   EXPECT_EQ(reinterpret_cast<u8*>(0x7123 + fast[index].addend), host + 0x123);
   tlb.fill_fast_write(DataMode::kUser, {0x7000}, host + kPageSize);  // copied in between
-  EXPECT_EQ(fast[index].read_tag, 0x7000u);
-  EXPECT_EQ(fast[index].write_tag, 0x7000u);
+  EXPECT_EQ(fast[index].read_tag, fast_tag(0x7000u));
+  EXPECT_EQ(fast[index].write_tag, fast_tag(0x7000u));
   EXPECT_EQ(reinterpret_cast<u8*>(0x7000 + fast[index].addend), host + kPageSize);
   tlb.fill_fast_read(DataMode::kUser, {0x7000}, host + kPageSize);
-  EXPECT_EQ(fast[index].write_tag, 0x7000u);  // the same place: stores may stay
+  EXPECT_EQ(fast[index].write_tag, fast_tag(0x7000u));  // the same place: stores may stay
   tlb.fill_fast_read(DataMode::kUser, {0x7000}, host);
   EXPECT_EQ(fast[index].write_tag, kNoTag);
 
   tlb.fill_fast_read(DataMode::kSupervisor, {0x7000}, host);
   tlb.drop_fast({0x6000});
-  EXPECT_EQ(fast[index].read_tag, 0x7000u);
+  EXPECT_EQ(fast[index].read_tag, fast_tag(0x7000u));
   tlb.drop_fast({0x5000});
   EXPECT_EQ(fast[index].read_tag, kNoTag);
   EXPECT_EQ(tlb.fast(DataMode::kSupervisor)[index].read_tag, kNoTag);
