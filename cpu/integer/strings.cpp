@@ -211,13 +211,17 @@ template <class Operation, class T>
   const Walk walk(cpu, op);
   bool stop = false;
   if (!walk.repeats()) return Operation::template step<T>(walk, 1, stop) != 0 ? Outcome::kDone : Outcome::kFault;
+  const LazyFlags before = cpu.flags;
   u64 allowed = kElementsAtOnce;
   // Single-stepped, a repeated instruction traps after every element.
   if ((cpu.s.rflags & rflags::kTf) != 0) allowed = 1;
   while (!stop && walk.get(kRcx) != 0) {
     if (allowed == 0) return Outcome::kAgain;
     const u64 done = Operation::template step<T>(walk, std::min(walk.get(kRcx), allowed), stop);
-    if (done == 0) return Outcome::kFault;
+    if (done == 0) {
+      cpu.flags = before;  // a fault in the middle of REPE CMPS or SCAS takes the flags back (SDM 2, REP)
+      return Outcome::kFault;
+    }
     walk.set(kRcx, walk.get(kRcx) - done);
     cpu.s.rep_iterations += done;
     allowed -= done;

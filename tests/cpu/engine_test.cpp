@@ -118,6 +118,23 @@ TEST(Engine, RepeatedMovesKeepElementOrderWhenTheyOverlap) {
   EXPECT_EQ(h.reg(kRcx), 0u);
 }
 
+TEST(Engine, AFaultInARepeatedComparisonKeepsRegistersOfTheLastElementAndTheFlagsBefore) {
+  Harness h;
+  h.place(kCode, {0xF3, 0xA6});                // repe cmpsb
+  h.write64(kPageTables + 0x2000 + 8 * 2, 0);  // 4 MiB to 6 MiB: not present
+  h.reg(kRsi) = (u64{4} << 20) - 3;
+  h.reg(kRdi) = kData;
+  h.reg(kRcx) = 100;
+  const u64 flags = rflags::kCf | rflags::kOf | rflags::kSf;
+  h.cpu.set_rflags(flags);
+  h.cpu.run(1);  // the fault finds no IDT and shuts the processor down; what matters is what it found
+  EXPECT_EQ(h.reg(kRsi), u64{4} << 20);
+  EXPECT_EQ(h.reg(kRdi), kData + 3);
+  EXPECT_EQ(h.reg(kRcx), 97u);
+  EXPECT_EQ(h.cpu.s.rflags & rflags::kArithmetic, flags);
+  EXPECT_EQ(h.cpu.s.rip, kCode);
+}
+
 TEST(Engine, FlushingTheCodeCacheChangesNothing) {
   Harness plain, flushed;
   plain.place(kCode, kLoop);
