@@ -22,7 +22,7 @@ target_compile_options(bhvm_options INTERFACE
   -ffp-contract=off -fno-fast-math
   $<$<BOOL:${BHVM_WERROR}>:-Werror>
   # GCC 12 sees uninitialised values where a checked function fills them, and array bounds inside std::vector::insert.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi;-Wno-maybe-uninitialized;-Wno-array-bounds;-Wno-stringop-overflow>)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi;-Wno-maybe-uninitialized;-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread>)
 target_include_directories(bhvm_options INTERFACE "${PROJECT_SOURCE_DIR}")
 if(BHVM_TAIL_CALLS)
   target_compile_definitions(bhvm_options INTERFACE BHVM_TAIL_CALLS=1)

@@ -92,8 +92,10 @@ Bytes integer(u64 value) {
 }
 
 Bytes string(std::string_view text) {
-  Bytes out{kStringPrefix};
-  out.insert(out.end(), text.begin(), text.end());
+  Bytes out;
+  out.reserve(text.size() + 2);
+  out.push_back(kStringPrefix);
+  for (const char c : text) out.push_back(static_cast<u8>(c));
   out.push_back(0);
   return out;
 }
