@@ -59,11 +59,20 @@ class NativeRunner {
     BHVM_CHECK(code.size() <= kState, "the stub does not fit");
     std::memcpy(page_, code.data(), code.size());
     std::memcpy(page_ + kState, &state, sizeof(state));
-    reinterpret_cast<void (*)()>(page_)();
+    call(page_);
     std::memcpy(&state, page_ + kState, sizeof(state));
   }
 
  private:
+  // The stub has no function type in front of it for a sanitizer to look at.
+#if defined(__clang__)
+  __attribute__((no_sanitize("function")))
+#endif
+  static void
+  call(u8* stub) {
+    reinterpret_cast<void (*)()>(stub)();
+  }
+
   static constexpr std::size_t kSize = 4096;
   static constexpr u32 kState = 2048;
   static constexpr u32 kSaved = 3072;
