@@ -174,7 +174,7 @@ struct Case {
   alignas(16) uint8_t fx[512];  // FXSAVE64 image: x87, MMX, MXCSR, XMM
 };
 
-/// One action of the guest program at CPL 0 before a system case is entered.
+/// One action of the guest program at CPL 0 before a system case is entered. None may fault.
 enum class StepKind : uint32_t {
   kPoke,          // region[index] = value (8 bytes)
   kPte,           // page-table entry of region page `index` = value | physical page, flags as given
@@ -230,8 +230,10 @@ struct SystemOutcome {
 };
 
 /// Vectors beyond the 256: ends that are no exception.
-inline constexpr uint32_t kVectorShutdown = 256;  // triple fault
-inline constexpr uint32_t kVectorHung = 257;      // no end within the limit; written by the host
+inline constexpr uint32_t kVectorShutdown = 256;     // triple fault
+inline constexpr uint32_t kVectorHung = 257;         // no end within the limit; written by the host
+inline constexpr uint32_t kVectorUnsupported = 258;  // bhvm stopped: it does not have this; written by the host
+inline constexpr uint32_t kVectorDied = 259;         // the emulator's process ended; written by the host
 inline constexpr uint32_t kVectorNotRun = 0xFFFF;
 
 struct Outcome {
@@ -275,6 +277,11 @@ struct Mailbox {
   uint32_t boots;        // how many times the guest program started
   uint64_t stub[256];    // linear address of the guest program's entry for each vector, for IDTs of system cases
   uint64_t fault_stack;  // top of the stack of IST 1
+  uint32_t panicked;     // 1: the guest program itself raised an exception, described by the rest
+  uint32_t panic_vector;
+  uint32_t panic_error_code;
+  uint32_t reserved;
+  uint64_t panic_rip;
 };
 
 static_assert(sizeof(Group) == 112 && sizeof(Case) % 16 == 0 && sizeof(Outcome) % 16 == 0 && sizeof(Step) == 16);
