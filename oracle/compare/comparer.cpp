@@ -76,7 +76,7 @@ void Comparer::compare(const Batch& batch, std::span<const Outcome> ours, std::s
   decoded_ = Decoded{};
   for (u32 i = 0; i < batch.case_count(); ++i) {
     const CaseGroup& group = batch.group_of(i);
-    if (oracle == Oracle::kNative && !group.native) continue;
+    if (oracle == Oracle::kNative && !was_run(theirs[i])) continue;
     differences.clear();
     compare_outcomes(ours[i], theirs[i], batch.pristine(), differences);
     if (oracle == Oracle::kNative)

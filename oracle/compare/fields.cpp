@@ -203,6 +203,22 @@ void compare_outcomes(const Outcome& ours, const Outcome& theirs, const Pristine
   compare_memory(ours, theirs, pristine, differences);
 }
 
+std::vector<Word> words_of(const Outcome& outcome, const Pristine& pristine) {
+  std::vector<Word> words;
+  for (const ScalarField& scalar : kScalarFields) {
+    for (u16 index = 0; index < scalar.count; ++index) {
+      const u64 value = word_of(outcome, pristine, scalar.field, index);
+      if (value != 0) words.push_back({scalar.field, index, value});
+    }
+  }
+  const u32 changes = std::min<u32>(outcome.change_count, kMaxChanges);
+  for (u32 i = 0; i < changes; ++i) {
+    words.push_back({Field::kMemory, static_cast<u16>(outcome.changes[i].qword), outcome.changes[i].value});
+  }
+  if (outcome.change_count > kMaxChanges) words.push_back({Field::kMemoryHash, 0, outcome.change_hash});
+  return words;
+}
+
 std::string name_of(Field field, u16 index) {
   switch (field) {
     case Field::kGpr:

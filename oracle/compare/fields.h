@@ -52,6 +52,14 @@ void compare_outcomes(const Outcome& ours, const Outcome& theirs, const Pristine
 /// One word of an outcome. Of kMemory: the changed value, or the pristine one.
 u64 word_of(const Outcome& outcome, const Pristine& pristine, Field field, u16 index);
 
+struct Word {
+  Field field{};
+  u16 index = 0;
+  u64 value = 0;
+};
+/// All words that are not zero, the memory changes behind the others.
+std::vector<Word> words_of(const Outcome& outcome, const Pristine& pristine);
+
 /// "rflags", "xmm3[127:64]", "mem[0x10008ff8]", "cr4".
 std::string name_of(Field field, u16 index);
 /// The words a person wants to see of an outcome: registers in hexadecimal, a vector by its mnemonic.

@@ -1,0 +1,175 @@
+// bhvm-diff: differential testing of bhvm against QEMU and the host's processor.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "oracle/tool/report.h"
+
+namespace bhvm::oracle {
+namespace {
+
+constexpr int kSame = 0;
+constexpr int kDifferent = 1;
+constexpr int kUsage = 2;
+
+std::atomic<bool> stop_requested = false;
+void request_stop(int) { stop_requested = true; }
+
+struct Options {
+  RunOptions run;
+  std::string kinds = "all";
+  std::string form;
+  std::string replay;
+  std::string json;
+  std::string html;
+  std::string save;
+  bool no_native = false;
+  bool list_forms = false;
+  bool record = false;
+  unsigned most_minimised = 40;
+};
+
+int fail(const std::string& message) {
+  fmt::print(stderr, "bhvm-diff: {}\n", message);
+  return kUsage;
+}
+
+void show_progress(const RunReport& report, u64 count) {
+  const double rate = report.seconds > 0 ? static_cast<double>(report.cases) / report.seconds : 0;
+  const double left = rate > 0 ? static_cast<double>(count - std::min(count, report.cases)) / rate : 0;
+  if (isatty(STDERR_FILENO) != 0) {
+    fmt::print(stderr, "\r{} of {} cases, {:.0f} a second, {} different, {:.0f} s left \x1b[K", report.cases, count,
+               rate, report.differences, left);
+  } else if (static_cast<u64>(report.seconds) % 30 == 0) {
+    fmt::print(stderr, "{} of {} cases, {:.0f} a second, {} different\n", report.cases, count, rate,
+               report.differences);
+  }
+}
+
+int replay(const Options& options) {
+  auto stored = read_case(options.replay);
+  if (!stored) return fail(stored.error().message);
+  auto bench = Bench::create(options.run.qemu, !options.no_native);
+  if (!bench) return fail(bench.error().message);
+  auto trial = bench.value()->run(stored.value().group, stored.value().pristine);
+  if (!trial) return fail(trial.error().message);
+  const MinimisedCase shown{true, stored.value(), trial.value()};
+  fmt::print("{}", explain_case(shown));
+  const auto ours = expected_words(trial.value().ours, *stored.value().pristine);
+  bool as_expected = true;
+  for (const auto* map : {&ours, &std::as_const(stored.value().expected)}) {
+    for (const auto& [word, ignored] : *map) {
+      const auto a = ours.find(word);
+      const auto b = stored.value().expected.find(word);
+      const u64 now = a == ours.end() ? 0 : a->second;
+      const u64 then = b == stored.value().expected.end() ? 0 : b->second;
+      if (now == then || (map != &ours && a != ours.end())) continue;
+      fmt::print("  {:<20} bhvm {:#018x}  expected {:#018x}\n", word, now, then);
+      as_expected = false;
+    }
+  }
+  if (options.record) {
+    StoredCase updated = stored.value();
+    updated.expected = ours;
+    if (Status status = write_file(options.replay, to_json(updated)); !status) return fail(status.error().message);
+    fmt::print("Recorded what bhvm does as what is expected.\n");
+    as_expected = true;
+  }
+  if (trial.value().findings.empty()) fmt::print("No unexplained difference.\n");
+  return trial.value().findings.empty() && as_expected ? kSame : kDifferent;
+}
+
+int run(Options& options) {
+  options.run.stop = &stop_requested;
+  std::signal(SIGINT, request_stop);
+  std::signal(SIGTERM, request_stop);
+  DiffRun diff(options.run);
+  const Status status = diff.run([&](const RunReport& report) { show_progress(report, options.run.source.count); });
+  if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\x1b[K");
+  const RunReport& report = diff.report();
+  if (!status && report.cases == 0) return fail(status.error().message);
+
+  std::vector<MinimisedCase> minimised;
+  if (!report.caught.empty()) {
+    auto bench = Bench::create(options.run.qemu, !options.no_native);
+    if (!bench) return fail(bench.error().message);
+    for (const CaughtCase& caught : report.caught) {
+      if (minimised.size() >= options.most_minimised) break;
+      auto small = minimise(*bench.value(), caught);
+      if (!small) return fail(small.error().message);
+      fmt::print("{}\n", explain_case(small.value()));
+      minimised.push_back(std::move(small.value()));
+    }
+    for (std::size_t i = 0; i < minimised.size() && !options.save.empty(); ++i) {
+      const std::string path = fmt::format("{}/case-{}-{}.json", options.save, options.run.source.seed, i);
+      if (Status saved = write_file(path, to_json(minimised[i].stored)); !saved) return fail(saved.error().message);
+    }
+    for (const auto& [kind, count] : report.kinds) fmt::print("{:>8} {}\n", count, kind);
+  }
+  fmt::print("{}", table(report));
+  fmt::print("{} cases ({} also on the host's processor) in {:.1f} s; {} forms; QEMU was started again {} times.\n",
+             report.cases, report.native_cases, report.seconds, diff.forms().size(), report.qemu_restarts);
+  if (!report.native_missing.empty()) fmt::print("{}\n", report.native_missing);
+
+  const ReportInput input{options.run, report, minimised, status ? "" : status.error().message};
+  if (!options.json.empty()) {
+    if (Status written = write_file(options.json, report_json(input)); !written) return fail(written.error().message);
+  }
+  if (!options.html.empty()) {
+    if (Status written = write_file(options.html, report_html(input)); !written) return fail(written.error().message);
+  }
+  if (!status) return fail(status.error().message);
+  return report.differences == 0 ? kSame : kDifferent;
+}
+
+int main_(int argc, char** argv) {
+  Options options;
+  CLI::App app{
+      "Runs random instructions in bhvm, in QEMU and on the host's own processor, and shows where they differ.",
+      "bhvm-diff"};
+  app.add_option("--count", options.run.source.count, "Cases to run")->default_val(100'000);
+  app.add_option("--seed", options.run.source.seed, "What the cases are drawn from")->default_val(1);
+  app.add_option("--form", options.form, "Only forms whose name matches this regular expression");
+  app.add_option("--kind", options.kinds, "instruction, system or all")
+      ->check(CLI::IsMember({"instruction", "system", "all"}))
+      ->default_val("all");
+  app.add_option("--jobs", options.run.jobs, "Threads, each with a QEMU of its own")
+      ->check(CLI::Range(1, 256))
+      ->default_val(2);
+  app.add_option("--replay", options.replay, "Run this case file alone");
+  app.add_flag("--record", options.record, "With --replay: write bhvm's outcome into the file as the expected one");
+  app.add_option("--save", options.save, "Folder for the minimised cases")->check(CLI::ExistingDirectory);
+  app.add_option("--json", options.json, "Write the report here");
+  app.add_option("--html", options.html, "Write the report here as a page");
+  app.add_option("--minimise", options.most_minimised, "Minimise at most so many differences")->default_val(40);
+  app.add_option("--qemu", options.run.qemu, "QEMU's program")->default_val("qemu-system-x86_64");
+  app.add_flag("--no-native", options.no_native, "Without the host's processor");
+  app.add_flag("--list-forms", options.list_forms, "Print the names of all forms");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? kSame : kUsage;
+  }
+  options.run.native = !options.no_native;
+  options.run.source.kinds = options.kinds == "instruction" ? Kinds::kInstruction
+                             : options.kinds == "system"    ? Kinds::kSystem
+                                                            : Kinds::kAll;
+  if (!options.form.empty()) options.run.source.form = options.form;
+  if (!options.replay.empty()) return replay(options);
+  if (options.list_forms) {
+    auto source = CaseSource::create(options.run.source);
+    if (!source) return fail(source.error().message);
+    for (const std::string& form : source.value()->forms()) fmt::print("{}\n", form);
+    return kSame;
+  }
+  return run(options);
+}
+
+}  // namespace
+}  // namespace bhvm::oracle
+
+int main(int argc, char** argv) { return bhvm::oracle::main_(argc, argv); }

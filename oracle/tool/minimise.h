@@ -1,0 +1,40 @@
+// Makes a difference small: one instruction, and of the input only what it takes.
+#pragma once
+
+#include "oracle/tool/case_file.h"
+#include "oracle/tool/diff_run.h"
+
+namespace bhvm::oracle {
+
+/// One case in all machines that can run it.
+struct Trial {
+  Outcome ours;
+  Outcome theirs;
+  std::optional<Outcome> native;
+  std::vector<Finding> findings;  // none: no unexplained difference
+};
+
+class Bench {
+ public:
+  /// Errors as those of the runners; without a native oracle when `native` is false or the host has none.
+  static Result<std::unique_ptr<Bench>> create(const std::string& qemu, bool native);
+
+  /// `group` has one case.
+  Result<Trial> run(const CaseGroup& group, const std::shared_ptr<const Pristine>& pristine);
+
+ private:
+  std::unique_ptr<BhvmRunner> bhvm_;
+  std::unique_ptr<QemuRunner> qemu_;
+  std::unique_ptr<NativeRunner> native_;
+};
+
+struct MinimisedCase {
+  bool confirmed = false;  // the case differs when it is run alone, too
+  StoredCase stored;       // expects what the oracle said
+  Trial trial;
+};
+
+/// Confirms a caught case alone and shrinks it while the same fields differ from the same oracle.
+Result<MinimisedCase> minimise(Bench& bench, const CaughtCase& caught);
+
+}  // namespace bhvm::oracle
