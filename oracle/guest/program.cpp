@@ -15,10 +15,9 @@ namespace {
 struct EntryFrame {
   uint64_t gpr[16];
   uint64_t rip, cs, rflags, rsp, ss;
-  const uint8_t* fx;
   uint64_t ds, es;
 };
-static_assert(offsetof(EntryFrame, rip) == 128 && offsetof(EntryFrame, fx) == 168 && offsetof(EntryFrame, es) == 184);
+static_assert(offsetof(EntryFrame, rip) == 128 && offsetof(EntryFrame, ds) == 168 && offsetof(EntryFrame, es) == 176);
 static_assert(offsetof(Outcome, rip) == 128 && offsetof(Outcome, rflags) == 136 && offsetof(Outcome, vector) == 168 &&
               offsetof(Outcome, error_code) == 172 && offsetof(Outcome, cs) == 176 && offsetof(Outcome, gs) == 186 &&
               offsetof(Outcome, fx) == 224);
@@ -443,7 +442,6 @@ void run_case(const BatchHeader& batch, const Group& group, const Case& input, c
   frame.rflags = input.rflags;
   frame.rsp = input.gpr[4];
   frame.ss = input.ss != 0 ? input.ss : user ? kUserData : kKernelData;
-  frame.fx = input.fx;
   frame.ds = frame.es = user ? kUserData : kKernelData;
 
   set_page_tables(input);
@@ -454,6 +452,7 @@ void run_case(const BatchHeader& batch, const Group& group, const Case& input, c
 
   current_outcome = &out;
   put(mailbox().running, uint32_t{1});
+  fxrstor(input.fx);  // before the steps, which may set CR0.TS
   for (uint32_t i = 0; i < input.step_count; ++i) {
     take_step(steps[i], frame);
     if (steps[i].kind == StepKind::kPoke) written |= 1u << (steps[i].index / (kPageBytes / 8));

@@ -94,4 +94,7 @@ inline uint16_t str() {
   return selector;
 }
 
+/// Loads x87, MMX, MXCSR and XMM from an FXSAVE64 image, which is 16-byte aligned.
+inline void fxrstor(const uint8_t* image) { asm volatile("fxrstor64 (%0)" : : "r"(image) : "memory"); }
+
 }  // namespace bhvm::oracle::guest

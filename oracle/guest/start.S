@@ -80,8 +80,8 @@ high:
 
 // void enter_case(const EntryFrame* frame): loads the whole state of a case and goes there. Comes back when the case
 // raised an exception, with current_outcome filled as far as the stub can.
-// The frame (EntryFrame in program.cpp): 16 general registers, then rip, cs, rflags, rsp, ss, then the address of the
-// FXSAVE image, then ds, es.
+// The frame (EntryFrame in program.cpp): 16 general registers, then rip, cs, rflags, rsp, ss, ds, es. x87 and SSE state
+// are loaded before.
   .text
   .globl enter_case
 enter_case:
@@ -92,11 +92,9 @@ enter_case:
   pushq %r14
   pushq %r15
   movq %rsp, resume_rsp(%rip)
-  movq 168(%rdi), %rax
-  fxrstor64 (%rax)
-  movl 176(%rdi), %eax
+  movl 168(%rdi), %eax
   movl %eax, %ds
-  movl 184(%rdi), %eax
+  movl 176(%rdi), %eax
   movl %eax, %es
   pushq 160(%rdi)               // ss
   pushq 152(%rdi)               // rsp

@@ -9,6 +9,7 @@
 #include <regex>
 #include <string>
 
+#include "base/result.h"
 #include "oracle/generate/instruction_generator.h"
 #include "oracle/run/batch.h"
 #include "oracle/system/system_generator.h"
