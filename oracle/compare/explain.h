@@ -19,6 +19,40 @@ inline bool is_fault(u32 vector) {
          vector != kDoubleFault;
 }
 
+/// The instruction at RIP of a fault, if it is one of the group's.
+inline const DecodedInstruction* faulting_instruction(const MaskContext& c) {
+  u64 at = kRegion + c.group.group.code_offset;
+  for (const DecodedInstruction& insn : c.instructions) {
+    if (at == c.ours.rip) return &insn;
+    at += insn.z.length;
+  }
+  return nullptr;
+}
+
+/// An operand in memory, of at least `bits` bits if wanted.
+inline const ZydisDecodedOperand* memory_operand(const DecodedInstruction& insn, unsigned bits = 0) {
+  for (unsigned i = 0; i < insn.z.operand_count; ++i) {
+    if (insn.operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && insn.operands[i].size >= bits) return &insn.operands[i];
+  }
+  return nullptr;
+}
+
+inline bool reads_and_writes_memory(const DecodedInstruction& insn) {
+  for (unsigned i = 0; i < insn.z.operand_count; ++i) {
+    const ZydisDecodedOperand& operand = insn.operands[i];
+    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0 &&
+        (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+inline PageKind page_kind_at(u64 linear) {
+  const u64 page = (linear - kRegion) / kPageBytes;
+  return page < kRegionPages ? kPageKinds[page] : PageKind::kUnmapped;
+}
+
 /// Explains `bits` of one field.
 template <Field kField, u64 kBits = ~u64{0}>
 u64 explain_field(const MaskContext&, const Difference& d) {

@@ -4,8 +4,55 @@
 namespace bhvm::oracle {
 namespace {
 
-u64 resume_flag(const MaskContext& c, const Difference& d) {
-  return d.field == Field::kRflags && is_fault(c.ours.vector) && (d.ours & kResume) != 0 ? kResume : 0;
+u64 resume_flag(const MaskContext&, const Difference& d) { return d.field == Field::kRflags ? kResume : 0; }
+
+u64 no_alignment_check(const MaskContext& c, const Difference&) {
+  return c.ours.vector == kAlignmentCheck && c.theirs.vector != kAlignmentCheck ? ~u64{0} : 0;
+}
+
+u64 no_simd_exception(const MaskContext& c, const Difference&) {
+  return c.ours.vector == kSimdError && c.theirs.vector != kSimdError ? ~u64{0} : 0;
+}
+
+bool is_vector_extension(ZydisISAExt extension) {
+  switch (extension) {
+    case ZYDIS_ISA_EXT_SSE:
+    case ZYDIS_ISA_EXT_SSE2:
+    case ZYDIS_ISA_EXT_SSE3:
+    case ZYDIS_ISA_EXT_SSSE3:
+    case ZYDIS_ISA_EXT_SSE4:
+    case ZYDIS_ISA_EXT_AES:
+    case ZYDIS_ISA_EXT_PCLMULQDQ:
+      return true;
+    default:
+      return false;
+  }
+}
+
+u64 no_operand_alignment(const MaskContext& c, const Difference&) {
+  if (c.ours.vector != kGeneralProtection || c.theirs.vector == kGeneralProtection) return 0;
+  const DecodedInstruction* insn = faulting_instruction(c);
+  constexpr unsigned kAlignedBits = 128;
+  const bool aligned =
+      insn != nullptr && is_vector_extension(insn->z.meta.isa_ext) && memory_operand(*insn, kAlignedBits) != nullptr;
+  return aligned ? ~u64{0} : 0;
+}
+
+u64 no_denormal_flag(const MaskContext& c, const Difference& d) {
+  constexpr u64 kDenormal = 1 << 1;
+  return d.field == Field::kMxcsr && (d.ours & kDenormal) != 0 && c.ours.vector != kSimdError ? kDenormal : 0;
+}
+
+u64 read_modify_write_faults_as_read(const MaskContext& c, const Difference& d) {
+  constexpr u64 kWrite = 1 << 1;
+  if (d.field != Field::kErrorCode || c.ours.vector != kPageFault || c.theirs.vector != kPageFault) return 0;
+  const DecodedInstruction* insn = faulting_instruction(c);
+  return insn != nullptr && reads_and_writes_memory(*insn) ? d.ours & kWrite : 0;
+}
+
+/// A bits of pages that a faulting instruction looked at before it faulted, or did not.
+u64 accessed_before_fault(const MaskContext& c, const Difference& d) {
+  return d.field == Field::kAccessed && c.ours.vector == kPageFault ? ~u64{0} : 0;
 }
 
 u64 cpuid_result(const MaskContext&, const Difference& d) {
@@ -24,8 +71,22 @@ u64 random_number(const MaskContext& c, const Difference& d) {
 }
 
 constexpr MaskRow kRows[] = {
-    {"RF of faults", "*", Oracle::kQemu, MaskKind::kQemuWrong, resume_flag,
-     "QEMU pushes RFLAGS without RF for fault-class exceptions", "SDM 3, 18.3.1.1 and 6.12.1"},
+    {"RF", "*", Oracle::kQemu, MaskKind::kQemuWrong, resume_flag,
+     "QEMU neither sets RF in the flags that a fault pushes nor clears it when an instruction completes",
+     "SDM 3, 18.3.1.1 and 6.12.1"},
+    {"no #AC", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_alignment_check, "QEMU has no alignment check",
+     "SDM 3, 6.15, interrupt 17"},
+    {"no #XM", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_simd_exception,
+     "QEMU has no unmasked SIMD floating-point exceptions", "SDM 3, 6.15, interrupt 19"},
+    {"no alignment of 16-byte operands", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_operand_alignment,
+     "QEMU raises no #GP for a misaligned 16-byte operand of legacy SSE", "SDM 2, 2.4.4"},
+    {"MXCSR.DE", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_denormal_flag, "QEMU does not record denormal operands",
+     "SDM 1, 11.5.2.2"},
+    {"W of read-modify-write", "*", Oracle::kQemu, MaskKind::kQemuWrong, read_modify_write_faults_as_read,
+     "QEMU reads before it asks for the right to write, and reports the fault of the read", "SDM 3, 4.7, W/R flag"},
+    {"A bits before a fault", "*", Oracle::kQemu, MaskKind::kUndefined, accessed_before_fault,
+     "which of its pages a faulting instruction has looked at before the fault is not told",
+     "SDM 3, 4.8 (accessed flags may be set by accesses that do not complete)"},
     {"CPUID", "cpuid", Oracle::kQemu, MaskKind::kVaries, cpuid_result, "identifies the processor", "SDM 2, CPUID"},
     {"CPUID, host", "cpuid", Oracle::kNative, MaskKind::kVaries, cpuid_result, "identifies the processor",
      "SDM 2, CPUID"},

@@ -1,7 +1,35 @@
+// What a user process under Linux cannot know or sees differently.
 #include "oracle/compare/explain.h"
 
 namespace bhvm::oracle {
+namespace {
 
-std::span<const MaskRow> native_masks() { return {}; }
+constexpr u64 kProtection = 1 << 0;
+constexpr u64 kReservedBit = 1 << 3;
+
+/// Pages that the process has without any access, or that are its kernel's.
+u64 page_fault_of_absent_page(const MaskContext& c, const Difference& d) {
+  if (d.field != Field::kErrorCode || c.ours.vector != kPageFault || c.theirs.vector != kPageFault) return 0;
+  const PageKind kind = page_kind_at(c.ours.cr2);
+  const bool no_access =
+      kind == PageKind::kSupervisor || kind == PageKind::kReserved || kind == PageKind::kSupervisorCode;
+  return no_access ? kProtection | kReservedBit : 0;
+}
+
+u64 page_fault_in_kernel_half(const MaskContext& c, const Difference& d) {
+  const bool kernel_half = (c.ours.cr2 >> 63) != 0;
+  return d.field == Field::kErrorCode && c.ours.vector == kPageFault && kernel_half ? kProtection : 0;
+}
+
+constexpr MaskRow kRows[] = {
+    {"#PF of pages without access", "*", Oracle::kNative, MaskKind::kHost, page_fault_of_absent_page,
+     "supervisor pages and entries with reserved bits are absent pages in a process", "Linux, mprotect(2)"},
+    {"#PF in the kernel's half", "*", Oracle::kNative, MaskKind::kHost, page_fault_in_kernel_half,
+     "Linux tells a process that every page of the kernel's half is present", "Linux, arch/x86/mm/fault.c"},
+};
+
+}  // namespace
+
+std::span<const MaskRow> native_masks() { return kRows; }
 
 }  // namespace bhvm::oracle
