@@ -146,7 +146,7 @@ void end_case(uint32_t vector, const ucontext_t& context) {
   const Group& group = input().groups[position.group];
   Outcome& out = output().outcomes[position.index];
   const greg_t* frame = context.uc_mcontext.gregs;
-  memset(&out, 0, offsetof(Outcome, changes));
+  __builtin_memset(&out, 0, offsetof(Outcome, changes));
   out.vector = vector;
   if (vector < 256) {
     for (unsigned i = 0; i < 16; ++i) out.gpr[i] = static_cast<uint64_t>(frame[kFrameGpr[i]]);
@@ -166,7 +166,7 @@ void end_case(uint32_t vector, const ucontext_t& context) {
     out.es = static_cast<uint16_t>(now.es);
     out.fs = static_cast<uint16_t>(now.fs);
     out.gs = static_cast<uint16_t>(now.gs);
-    memcpy(out.fx, context.uc_mcontext.fpregs, kFxStateBytes);
+    __builtin_memcpy(out.fx, context.uc_mcontext.fpregs, kFxStateBytes);
   }
   region().take_changes(group, input().cases[position.index], out);
   if (vector >= 256) {
@@ -217,8 +217,8 @@ uint64_t begin_case(ucontext_t& context) {
   const uint64_t cs = group.mode == Mode::kUser32 ? kUserCode32 : kUserCode64;
   frame[REG_CSGSFS] = static_cast<greg_t>(cs | uint64_t{kUserData} << 48);
   auto* fx = reinterpret_cast<uint8_t*>(context.uc_mcontext.fpregs);
-  memcpy(fx, next.fx, kFxStateBytes);
-  memcpy(fx + kFxBytes, &kXstateX87Sse, sizeof(kXstateX87Sse));  // XSTATE_BV
+  __builtin_memcpy(fx, next.fx, kFxStateBytes);
+  __builtin_memcpy(fx + kFxBytes, &kXstateX87Sse, sizeof(kXstateX87Sse));  // XSTATE_BV
   set_segments(next.fs_base, next.gs_base);
   position.started += 1;
   position.in_case = true;

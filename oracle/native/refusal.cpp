@@ -1,6 +1,5 @@
 // What a process must not or cannot run.
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "oracle/native/native_runner.h"
@@ -8,8 +7,8 @@
 namespace bhvm::oracle {
 namespace {
 
-// INT 80H, SYSCALL, SYSENTER.
-constexpr std::array<std::array<u8, 2>, 3> kSystemCalls = {{{0xCD, 0x80}, {0x0F, 0x05}, {0x0F, 0x34}}};
+// What leaves the process: INT 80H, SYSCALL, SYSENTER; VMCALL and VMMCALL, which a hypervisor answers.
+constexpr std::string_view kCallsOut[] = {"\xCD\x80", "\x0F\x05", "\x0F\x34", "\x0F\x01\xC1", "\x0F\x01\xD9"};
 
 // RFLAGS that a process can have: all but IOPL, VM, VIF and VIP; IF is always set.
 constexpr u64 kInterruptFlag = 1 << 9;
@@ -22,10 +21,11 @@ constexpr std::size_t kMxcsrOffset = 24;
 
 constexpr bool canonical(u64 address) { return address + kLowerHalfEnd < 2 * kLowerHalfEnd; }
 
-/// At any byte, so that a jump into the middle of an instruction cannot call the kernel either.
-bool calls_the_kernel(std::span<const u8> code) {
-  return std::ranges::any_of(kSystemCalls,
-                             [&](const std::array<u8, 2>& call) { return !std::ranges::search(code, call).empty(); });
+/// At any byte, so that a jump into the middle of an instruction cannot call either.
+bool calls_out(const Group& group) {
+  const std::size_t bytes = std::min<std::size_t>(group.code_bytes, kMaxCode);
+  const std::string_view code(reinterpret_cast<const char*>(group.code), bytes);
+  return std::ranges::any_of(kCallsOut, [&](std::string_view call) { return code.find(call) != code.npos; });
 }
 
 }  // namespace
@@ -34,8 +34,7 @@ std::optional<std::string_view> NativeRunner::refusal(const CaseGroup& group) {
   const Group& code = group.group;
   if (!group.native) return "the group is not marked as native";
   if (code.mode != Mode::kUser64 && code.mode != Mode::kUser32) return "a process runs at CPL 3 only";
-  const std::size_t bytes = std::min<std::size_t>(code.code_bytes, kMaxCode);
-  if (calls_the_kernel({code.code, bytes})) return "the code holds INT 80H, SYSCALL or SYSENTER";
+  if (calls_out(code)) return "the code holds INT 80H, SYSCALL, SYSENTER, VMCALL or VMMCALL";
   return std::nullopt;
 }
 

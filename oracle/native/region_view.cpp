@@ -42,7 +42,9 @@ void RegionView::take_away(const Group& group) {
 }
 
 void RegionView::apply(const Case& input) {
-  for (const Patch& patch : input.patches) __builtin_memcpy(region_ + patch.offset, patch.data, patch.bytes);
+  for (const Patch& patch : input.patches) {
+    if (patch.bytes != 0) __builtin_memcpy(region_ + patch.offset, patch.data, patch.bytes);
+  }
 }
 
 /// Does a page that holds the group's code differ from that and the pristine bytes around it?
