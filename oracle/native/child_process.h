@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <utility>
 
 #include "base/result.h"
 #include "oracle/native/arena.h"

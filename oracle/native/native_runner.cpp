@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/auxv.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -14,7 +15,6 @@
 namespace bhvm::oracle {
 namespace {
 
-using native::Arena;
 using native::ChildProcess;
 
 /// One case of a call: where it comes from and where its outcome goes.

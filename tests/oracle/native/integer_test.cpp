@@ -140,7 +140,7 @@ TEST_F(NativeInteger, ManyGroupsInOneCall) {
   std::vector<CaseGroup> groups;
   for (u8 i = 0; i < 100; ++i) {
     groups.push_back(make_group({0x48, 0x83, 0xC0, i}));  // add rax, i
-    for (u64 j = 0; j < 1 + i % 13; ++j) {
+    for (u64 j = 0; j < 1 + i % 13u; ++j) {
       groups.back().cases.push_back(make_case(groups.back()));
       groups.back().cases.back().gpr[kRax] = 1000 * j;
     }
