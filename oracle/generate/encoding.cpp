@@ -24,7 +24,7 @@ void add_opcode(Bytes& out, const Encoding& e) {
   if (e.map != OpcodeMap::k3DNow) out.add(e.opcode);
 }
 
-/// VEX, EVEX, XOP: the payload is random but for the map, and in 32-bit code for the bits that tell it from LDS, LES,
+/// VEX, EVEX: the payload is random but for the map, and in 32-bit code for the bits that tell it from LDS, LES,
 /// BOUND.
 void add_enclosed_opcode(Bytes& out, const Encoding& e, const Choices& c) {
   const u8 map = static_cast<u8>(1 + (c.sib & 1) + (c.sib >> 1 & 1));  // 0F, 0F38 or 0F3A
@@ -45,9 +45,6 @@ void add_enclosed_opcode(Bytes& out, const Encoding& e, const Choices& c) {
       out.add(static_cast<u8>(c.tail[7] | 8));
       break;
     default:
-      out.add(0x8F);
-      out.add(static_cast<u8>(0xE8 | (map - 1)));
-      out.add(c.sib);
       break;
   }
   out.add(c.tail[6]);  // the opcode
@@ -62,7 +59,7 @@ Bytes assemble(const Encoding& e, const Choices& c, bool code64) {
   if (e.address_size) out.add(0x67);
   if (e.operand_size) out.add(0x66);
   if (e.repeat != 0) out.add(e.repeat);
-  const bool enclosed = e.map >= OpcodeMap::kVex2 && e.map <= OpcodeMap::kXop;
+  const bool enclosed = e.map >= OpcodeMap::kVex2 && e.map <= OpcodeMap::kEvex;
   if (code64 && !enclosed) {
     const u8 rex = static_cast<u8>(0x40 | (e.rex_w ? 8 : 0) | c.rex_rxb | (e.rex_r ? 4 : 0));
     if (rex != 0x40 || c.rex) out.add(rex);

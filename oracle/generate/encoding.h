@@ -22,7 +22,7 @@ enum class OpcodeMap : u8 {
   kVex2,     // C5
   kVex3,     // C4
   kEvex,     // 62
-  kXop,      // 8F
+  kXop,      // 8F: not generated
   kTooLong,  // an instruction of more than 15 bytes
 };
 
@@ -40,6 +40,7 @@ struct Encoding {
   bool memory = false;  // ModRM.mod is not 3
   u64 modrm = 0;        // bit 8 * reg + rm is set for each that belongs; memory operands: rm is 0
 
+  /// Not of one of the four maps that are walked.
   bool escaped() const { return map >= OpcodeMap::k3DNow; }
 };
 

@@ -22,6 +22,13 @@ bool has_hidden_memory(const Instruction& insn) {
   return std::any_of(insn.operands, insn.operands + insn.z.operand_count, is_hidden_memory);
 }
 
+/// Pushes or pops: the operand size is not to be seen in the operands.
+bool uses_stack(const Instruction& insn) {
+  return std::any_of(insn.operands, insn.operands + insn.z.operand_count, [](const ZydisDecodedOperand& operand) {
+    return is_hidden_memory(operand) && operand.mem.segment == ZYDIS_REGISTER_SS;
+  });
+}
+
 bool is_counted_branch(ZydisMnemonic mnemonic) {
   constexpr ZydisMnemonic kCounted[] = {ZYDIS_MNEMONIC_JCXZ, ZYDIS_MNEMONIC_JECXZ, ZYDIS_MNEMONIC_JRCXZ,
                                         ZYDIS_MNEMONIC_LOOP, ZYDIS_MNEMONIC_LOOPE, ZYDIS_MNEMONIC_LOOPNE};
@@ -230,7 +237,7 @@ u64 signature_of(const Instruction& insn) {
              (insn.has(ZYDIS_ATTRIB_HAS_REPNE) ? 16 : 0));
   folder.add(insn.z.operand_count_visible);
   for (unsigned i = 0; i < insn.z.operand_count_visible; ++i) fold_operand(folder, insn, insn.operand(i));
-  if (has_hidden_memory(insn)) folder.add(insn.z.operand_width);
+  if (uses_stack(insn)) folder.add(insn.z.operand_width);
   if (address_size_matters(insn)) folder.add(insn.z.address_width);
   return folder.value();
 }
@@ -246,9 +253,7 @@ std::string form_name(const Instruction& insn) {
     name += i == 0 ? " " : ", ";
     name += operand_name(insn, insn.operand(i));
   }
-  if (has_hidden_memory(insn) && insn.z.meta.category != ZYDIS_CATEGORY_STRINGOP) {
-    name += fmt::format(" (o{})", insn.z.operand_width);
-  }
+  if (uses_stack(insn)) name += fmt::format(" (o{})", insn.z.operand_width);
   if (address_size_matters(insn)) name += fmt::format(" (a{})", insn.z.address_width);
   if (!insn.code64()) name += " [32]";
   return name;

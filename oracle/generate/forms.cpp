@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <set>
+#include <string_view>
 #include <unordered_map>
 
 #include "oracle/generate/form_names.h"
+#include "oracle/generate/qemu_lenience.h"
 
 namespace bhvm::oracle {
 namespace {
@@ -15,6 +18,8 @@ struct Prefixes {
   bool operand_size;
 };
 constexpr Prefixes kPrefixes[] = {{0, false}, {0, true}, {0xF2, false}, {0xF3, false}, {0xF2, true}, {0xF3, true}};
+
+constexpr const char* kMapNames[] = {"", " 0f", " 0f38", " 0f3a"};
 
 constexpr unsigned kModrms = 128;  // 64 register forms, 64 memory forms of which those with rm = 3 are used
 
@@ -67,7 +72,8 @@ class Walk {
     add_escaped("vex (c5)", OpcodeMap::kVex2, true);
     add_escaped("vex (c4)", OpcodeMap::kVex3, true);
     add_escaped("evex", OpcodeMap::kEvex, true);
-    add_escaped("xop", OpcodeMap::kXop, true);
+    leave_out({.map = OpcodeMap::kXop}, "xop");
+    leave_out({.lock = true}, "lock");
     add_escaped("more than 15 bytes", OpcodeMap::kTooLong, false);
   }
 
@@ -157,6 +163,7 @@ class Walk {
       return;
     }
     const bool accepted = accepted_by_translator(insn, builder_);
+    if (!accepted && leave_out(e, form_name(insn))) return;
     // What is not accepted is one form a mnemonic: its operands do not matter for #UD.
     const u64 key = accepted ? signature : insn.z.mnemonic * 2 + (code64_ ? 1U : 0U);
     Form& form = form_of(key);
@@ -178,14 +185,23 @@ class Walk {
     append(form, e);
   }
 
+  /// Lists what QEMU takes in spite of all; false for everything else.
+  bool leave_out(const Encoding& e, const std::string& name) {
+    const std::string_view why = qemu_lenience(e);
+    if (why.empty()) return false;
+    std::string line = fmt::format("{}: {}", name, why);
+    if (lenient_.insert(line).second) catalogue_.lenient.push_back(std::move(line));
+    return true;
+  }
+
   void enter_undecodable(const Encoding& e) {
-    static constexpr const char* kMapNames[] = {"", "0f ", "0f38 ", "0f3a "};
     const unsigned map = static_cast<unsigned>(e.map);
+    if (leave_out(e, fmt::format("{}{:02x}{}", kMapNames[map], e.opcode, code64_ ? "" : " [32]"))) return;
     const u64 key = 0x10000U | (code64_ ? 0x8000U : 0U) | map << 8 | e.opcode >> 4;
     Form& form = form_of(key);
     if (form.encodings.empty()) {
       form.mnemonic = "undecodable";
-      name_undefined(form, fmt::format("{}{:x}x", kMapNames[map], e.opcode >> 4));
+      name_undefined(form, fmt::format("encoding{} {:x}x", kMapNames[map], e.opcode >> 4));
     }
     append(form, e);
   }
@@ -237,6 +253,7 @@ class Walk {
   std::array<Found, kModrms> plain_{};
   std::unordered_map<u64, std::size_t> index_;
   std::unordered_map<u64, bool> unsupported_;
+  std::set<std::string> lenient_;
 };
 
 }  // namespace

@@ -35,6 +35,8 @@ struct Catalogue {
   std::vector<Form> forms;
   /// Names of forms that decode but stop a bhvm machine with a message (docs/CPU.md): nothing is generated of them.
   std::vector<std::string> unsupported;
+  /// What is #UD here and on processors, but not in QEMU, with the reason (qemu_lenience.h): not generated either.
+  std::vector<std::string> lenient;
 };
 
 /// Walks the opcode space: about a second of work. The same list every time.

@@ -23,6 +23,8 @@ constexpr u64 pages_of(bool code) {
 }
 constexpr u64 kCodePages = pages_of(true);
 constexpr u64 kOtherPages = pages_of(false);
+/// Accessed bits of the three entries above the page table (oracle/guest/program.cpp).
+constexpr u64 kUpperEntries = u64{7} << 32;
 
 bool is_vector(ZydisRegister reg) {
   const ZydisRegisterClass c = ZydisRegisterGetClass(reg);
@@ -56,7 +58,7 @@ void Inputs::start(const Plan& plan, Case& c) {
   c.rflags = flags(plan);
   if (plan.code64) {
     c.fs_base = dice_.one_in(4) ? 0 : dice_.bits() >> 17;
-    c.gs_base = dice_.one_in(4) ? page_linear(7) : 0xFFFF800000000000 | dice_.bits() >> 18;
+    c.gs_base = dice_.one_in(4) ? page_linear(7) : kernel_half_address(dice_);
   }
   const FxImage& image = pool_.pick(dice_);
   std::memcpy(c.fx, image.data(), fx::kUsed);
@@ -81,7 +83,8 @@ u64 Inputs::flags(const Plan& plan) {
 
 void Inputs::choose_page_bits(Case& c) {
   const u64 r = dice_.bits();
-  c.accessed = (r & 7) == 0 ? kCodePages & dice_.bits() : kCodePages;
+  constexpr u64 kUsual = kCodePages | kUpperEntries;
+  c.accessed = (r & 7) == 0 ? kUsual & dice_.bits() : kUsual;
   switch (r >> 8 & 3) {
     case 0:
       c.accessed |= kOtherPages;

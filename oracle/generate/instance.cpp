@@ -90,6 +90,8 @@ void InstanceMaker::choose_modrm(const Encoding& e, bool code64, Choices& c) {
 void InstanceMaker::choose_redundant(const Form& form, Choices& c) {
   static constexpr u8 kAny[] = {0x66, 0x67, 0xF2, 0xF3, 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x67, 0x64, 0x65};
   const u32 count = 1 + dice_.below(2);
+  // A REX prefix before another prefix does not count.
+  if (form.code64 && dice_.one_in(8)) c.redundant[c.redundant_count++] = static_cast<u8>(0x40 | dice_.below(16));
   for (u32 i = 0; i < count; ++i) c.redundant[c.redundant_count++] = dice_.pick(kAny);
   c.rex = form.code64 && dice_.coin();
 }
@@ -137,12 +139,13 @@ Instance InstanceMaker::shape_undefined(const Form& form, const Encoding& e, con
     instance.bytes.size = 17;
     return instance;
   }
-  if (e.has_modrm && !e.memory && e.map >= OpcodeMap::k3DNow) c.mod = static_cast<u8>(dice_.below(4));
+  if (e.has_modrm && !e.memory && e.escaped()) c.mod = static_cast<u8>(dice_.below(4));
   for (unsigned attempt = 0;; ++attempt) {
     instance.bytes = assemble(encoding, c, form.code64);
     const unsigned header = header_bytes(instance.bytes);
     if (belongs(form, instance.bytes, instance.insn)) {
-      instance.bytes.size = header + dice_.below(6);
+      // INT3 stands behind: should another processor take it for an instruction, it ends there all the same.
+      instance.bytes.size = header;
       return instance;
     }
     BHVM_CHECK(attempt < 64, "no encoding of an undefined form is undefined");

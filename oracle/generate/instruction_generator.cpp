@@ -57,7 +57,7 @@ struct InstructionGenerator::Implementation {
   CaseGroup next();
   Mode choose_mode(const Form& form);
   Sequence choose_sequence(const Form& form);
-  u32 choose_offset(u32 bytes, bool kernel);
+  u32 choose_offset(const Form& form, u32 bytes, bool kernel);
 
   std::vector<Form> neighbours;  // all forms, whatever the filter says
 };
@@ -84,11 +84,12 @@ Sequence InstructionGenerator::Implementation::choose_sequence(const Form& form)
 }
 
 /// Mostly somewhere inside a code page; sometimes across two, and across the end of one into what cannot be fetched.
-u32 InstructionGenerator::Implementation::choose_offset(u32 bytes, bool kernel) {
+u32 InstructionGenerator::Implementation::choose_offset(const Form& form, u32 bytes, bool kernel) {
   const auto before_end_of = [&](unsigned page) {
     return static_cast<u32>((page + 1) * kPageBytes) - (bytes > 1 ? 1 + dice.below(bytes - 1) : 0);
   };
-  const u32 r = dice.below(100);
+  // How many bytes of an undefined instruction are fetched before it is known to be one, nobody says.
+  const u32 r = form.accepted ? dice.below(100) : 100;
   if (r < 8) return before_end_of(1);
   if (r < 10) return before_end_of(2);
   if (r < 12) return before_end_of(4);
@@ -119,7 +120,7 @@ CaseGroup InstructionGenerator::Implementation::next() {
   const bool kernel = mode == Mode::kKernel64 || mode == Mode::kKernel32;
   Sequence sequence = choose_sequence(form);
   const u32 bytes = sequence.bytes();
-  const u32 offset = choose_offset(bytes, kernel);
+  const u32 offset = choose_offset(form, bytes, kernel);
   const CodePlace place{kRegion + offset, kRegion + offset + bytes};
 
   CaseGroup out;
@@ -159,6 +160,7 @@ const std::vector<Form>& InstructionGenerator::forms() const { return implementa
 const std::vector<std::string>& InstructionGenerator::unsupported() const {
   return implementation_->catalogue.unsupported;
 }
+const std::vector<std::string>& InstructionGenerator::lenient() const { return implementation_->catalogue.lenient; }
 CaseGroup InstructionGenerator::next() { return implementation_->next(); }
 
 }  // namespace bhvm::oracle

@@ -28,6 +28,8 @@ class InstructionGenerator {
   const std::vector<Form>& forms() const;
   /// Forms that nothing is generated of, because a bhvm machine stops at them with a message (docs/CPU.md).
   const std::vector<std::string>& unsupported() const;
+  /// Undefined encodings that nothing is generated of, because QEMU takes them, with the reason.
+  const std::vector<std::string>& lenient() const;
 
   /// The next group: one instance of the next form, with 16 cases.
   CaseGroup next();

@@ -17,7 +17,8 @@ constexpr unsigned kSupervisor[] = {13, 23, 24, 25};
 u64 offset_in_page(Dice& dice, const AccessShape& shape) {
   const u32 room = static_cast<u32>(kPage) - std::min(shape.size, static_cast<u32>(kPage));
   u64 offset = dice.below(room + 1);
-  if (!dice.one_in(3)) offset &= ~u64{std::max(shape.alignment, 1U) - 1};
+  // What must be aligned is so more often.
+  if (!dice.one_in(shape.alignment >= 16 ? 8 : 3)) offset &= ~u64{std::max(shape.alignment, 1U) - 1};
   return offset;
 }
 
@@ -29,12 +30,6 @@ u64 somewhere_in(Dice& dice, unsigned page, const AccessShape& shape) {
 u64 across(Dice& dice, unsigned page, const AccessShape& shape) {
   const u32 first = shape.size > 1 ? 1 + dice.below(std::min(shape.size, 64U) - 1) : 0;
   return page_linear(page + 1) - first;
-}
-
-u64 kernel_half(Dice& dice) {
-  u64 address = 0xFFFF800000000000 | (dice.bits() >> 17);
-  if (address - (kDirectMap - kKeepAway) < 2 * kKeepAway) address ^= u64{1} << 45;
-  return address;
 }
 
 u64 high_target(Dice& dice, const AccessShape& shape) {
@@ -50,17 +45,17 @@ u64 high_target(Dice& dice, const AccessShape& shape) {
     case 4:
       return (dice.bits() >> 16) | 0x0000800000000000;
     default:
-      return kernel_half(dice);
+      return kernel_half_address(dice);
   }
 }
 
 u64 good_target(Dice& dice, const AccessShape& shape) {
   const u32 r = dice.below(100);
-  if (r < 12) return across(dice, 7, shape);
-  if (r < 16) return across(dice, 17, shape);
-  if (!shape.writes && r < 26) return somewhere_in(dice, dice.pick(kReadable), shape);
-  if (shape.kernel && r < 34) return somewhere_in(dice, dice.pick(kSupervisor), shape);
-  if (r < 38) return somewhere_in(dice, 27 + dice.below(2), shape);
+  if (r < (shape.alignment >= 16 ? 4 : 12)) return across(dice, 7, shape);
+  if (r >= 12 && r < 15) return across(dice, 17, shape);
+  if (!shape.writes && r >= 15 && r < 26) return somewhere_in(dice, dice.pick(kReadable), shape);
+  if (shape.kernel && r >= 26 && r < 34) return somewhere_in(dice, dice.pick(kSupervisor), shape);
+  if (r >= 34 && r < 38) return somewhere_in(dice, 27 + dice.below(2), shape);
   return somewhere_in(dice, dice.pick(kReadWrite), shape);
 }
 
@@ -100,6 +95,12 @@ AccessShape shape_of_size(u32 size) {
   shape.size = std::max(size, 1U);
   shape.alignment = std::min(std::bit_floor(shape.size), 64U);
   return shape;
+}
+
+u64 kernel_half_address(Dice& dice) {
+  u64 address = 0xFFFF800000000000 | (dice.bits() >> 17);
+  if (address - (kDirectMap - kKeepAway) < 2 * kKeepAway) address ^= u64{1} << 45;
+  return address;
 }
 
 u64 data_target(Dice& dice, const AccessShape& shape, const CodePlace& code) {

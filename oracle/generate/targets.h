@@ -38,6 +38,9 @@ u64 branch_target(Dice& dice, const CodePlace& code, bool below_4g, bool kernel)
 /// An offset into the INT3 fill of a page, away from the group's own code.
 u64 fill_target(Dice& dice, const CodePlace& code);
 
+/// A canonical address of the upper half, far from the guest program.
+u64 kernel_half_address(Dice& dice);
+
 /// Do `size` bytes at a linear address lie in the region?
 bool in_region(u64 linear, u64 size);
 PageKind kind_at(u64 linear);
