@@ -10,8 +10,19 @@ namespace {
 
 constexpr ZydisInstructionAttributes kRepeats = ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE;
 
-bool is_stack_pointer(ZydisRegister reg) {
-  return reg == ZYDIS_REGISTER_RSP || reg == ZYDIS_REGISTER_ESP || reg == ZYDIS_REGISTER_SP;
+/// RSP, or LEAVE's RBP: hidden operands on the stack. A segment prefix does not move those.
+bool is_stack_base(ZydisRegister reg) {
+  switch (reg) {
+    case ZYDIS_REGISTER_RSP:
+    case ZYDIS_REGISTER_ESP:
+    case ZYDIS_REGISTER_SP:
+    case ZYDIS_REGISTER_RBP:
+    case ZYDIS_REGISTER_EBP:
+    case ZYDIS_REGISTER_BP:
+      return true;
+    default:
+      return false;
+  }
 }
 
 bool is_hidden_memory(const ZydisDecodedOperand& operand) {
@@ -25,7 +36,7 @@ bool has_hidden_memory(const Instruction& insn) {
 /// Pushes or pops: the operand size is not to be seen in the operands.
 bool uses_stack(const Instruction& insn) {
   return std::any_of(insn.operands, insn.operands + insn.z.operand_count, [](const ZydisDecodedOperand& operand) {
-    return is_hidden_memory(operand) && operand.mem.segment == ZYDIS_REGISTER_SS;
+    return is_hidden_memory(operand) && is_stack_base(operand.mem.base);
   });
 }
 
@@ -237,8 +248,8 @@ u64 signature_of(const Instruction& insn) {
              (insn.has(ZYDIS_ATTRIB_HAS_REPNE) ? 16 : 0));
   folder.add(insn.z.operand_count_visible);
   for (unsigned i = 0; i < insn.z.operand_count_visible; ++i) fold_operand(folder, insn, insn.operand(i));
-  if (uses_stack(insn)) folder.add(insn.z.operand_width);
-  if (address_size_matters(insn)) folder.add(insn.z.address_width);
+  folder.add(uses_stack(insn) ? insn.z.operand_width : 0);
+  folder.add(address_size_matters(insn) ? insn.z.address_width : 0);
   return folder.value();
 }
 
@@ -333,9 +344,7 @@ bool address_size_matters(const Instruction& insn) {
   for (unsigned i = 0; i < insn.z.operand_count; ++i) {
     const ZydisDecodedOperand& operand = insn.operand(i);
     if (is_offset_operand(operand)) return true;
-    if (is_hidden_memory(operand) && operand.mem.segment != ZYDIS_REGISTER_SS && !is_stack_pointer(operand.mem.base)) {
-      return true;
-    }
+    if (is_hidden_memory(operand) && !is_stack_base(operand.mem.base)) return true;
   }
   return insn.has(kRepeats);
 }

@@ -86,7 +86,7 @@ Sequence InstructionGenerator::Implementation::choose_sequence(const Form& form)
 /// Mostly somewhere inside a code page; sometimes across two, and across the end of one into what cannot be fetched.
 u32 InstructionGenerator::Implementation::choose_offset(const Form& form, u32 bytes, bool kernel) {
   const auto before_end_of = [&](unsigned page) {
-    return static_cast<u32>((page + 1) * kPageBytes) - (bytes > 1 ? 1 + dice.below(bytes - 1) : 0);
+    return static_cast<u32>((page + 1) * kPageBytes) - 1 - dice.below(std::max(bytes, 2U) - 1);
   };
   // How many bytes of an undefined instruction are fetched before it is known to be one, nobody says.
   const u32 r = form.accepted ? dice.below(100) : 100;
