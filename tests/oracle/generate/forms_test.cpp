@@ -72,7 +72,9 @@ TEST(Forms, NamesAreUniqueAndTellTheMode) {
     EXPECT_EQ(form.name.ends_with(" [32]"), !form.code64) << form.name;
     EXPECT_FALSE(form.encodings.empty()) << form.name;
     EXPECT_FALSE(form.family.empty()) << form.name;
-    if (form.simple) EXPECT_FALSE(form.user_only) << form.name;
+    if (form.simple) {
+      EXPECT_FALSE(form.user_only) << form.name;
+    }
   }
 }
 

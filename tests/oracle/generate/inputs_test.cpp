@@ -126,8 +126,9 @@ TEST(Generator, NoCaseReachesTheGuestProgram) {
         accesses += 1;
         in_pages += in_region(address, 1);
         // Code that changes itself could go on forever. What a bit number adds is not in `address`.
-        if (access.writes && at == 0 && main.insn.length() == group.group.code_bytes && group.mnemonic[0] != 'b')
+        if (access.writes && at == 0 && main.insn.length() == group.group.code_bytes && group.mnemonic[0] != 'b') {
           EXPECT_TRUE(address + access.size <= start || address >= end) << group.form;
+        }
       }
     }
   }
@@ -146,14 +147,20 @@ TEST(Generator, ModesFlagsAndPageBits) {
     const CaseGroup group = generator.next();
     modes[group.group.mode] += 1;
     native += group.native;
-    if (group.native) EXPECT_FALSE(kernel(group));
+    if (group.native) {
+      EXPECT_FALSE(kernel(group));
+    }
     EXPECT_TRUE(group.steps.empty());
     for (const Case& c : group.cases) {
       EXPECT_EQ(c.rip, kRegion + group.group.code_offset);
       EXPECT_EQ(c.rflags & (kIopl | u64{1} << 17), 0U);
       EXPECT_NE(c.rflags & 2, 0U);
-      if (kernel(group)) EXPECT_EQ(c.rflags & kIf, 0U) << group.form;
-      if (group.native) EXPECT_EQ(c.rflags & (kIf | kTf | kNt | kAc), kIf) << group.form;
+      if (kernel(group)) {
+        EXPECT_EQ(c.rflags & kIf, 0U) << group.form;
+      }
+      if (group.native) {
+        EXPECT_EQ(c.rflags & (kIf | kTf | kNt | kAc), kIf) << group.form;
+      }
       steps += (c.rflags & kTf) != 0;
       nested += (c.rflags & kNt) != 0;
       checked += (c.rflags & kAc) != 0;
