@@ -133,9 +133,12 @@ void Draft::set_stack(unsigned offset, u64 v, unsigned bytes) {
   stack_bytes = std::max(stack_bytes, offset + bytes);
 }
 
+bool Draft::can_patch(u64 linear, std::size_t bytes) const {
+  return in_region(linear, bytes) && !is_code(kind_at(linear)) && !is_code(kind_at(linear + bytes - 1));
+}
+
 void Draft::patch(u64 linear, std::span<const u8> bytes) {
-  if (!in_region(linear, bytes.size())) return;
-  if (is_code(kind_at(linear)) || is_code(kind_at(linear + bytes.size() - 1))) return;
+  if (!can_patch(linear, bytes.size())) return;
   for (std::size_t at = 0; at < bytes.size() && patches < kPatches; ++patches) {
     Patch& p = c.patches[patches];
     p.offset = static_cast<u32>(linear - kRegion + at);

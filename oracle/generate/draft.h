@@ -24,6 +24,8 @@ struct Draft {
   /// What lies at the stack pointer.
   std::array<u8, 48> stack{};
   unsigned stack_bytes = 0;
+  /// The instruction must not find anything else there: some values would put QEMU into a state that no case undoes.
+  bool stack_is_exact = false;
   /// By access: where it goes, if a rule says so; what is added to its address beyond base and index; where it went.
   std::array<u64, 3> wanted{};
   std::array<bool, 3> is_wanted{};
@@ -51,6 +53,7 @@ struct Draft {
   }
   /// Bytes in memory before the case, as far as patches are left and no code is hit.
   void patch(u64 linear, std::span<const u8> bytes);
+  bool can_patch(u64 linear, std::size_t bytes) const;
 };
 
 /// Chooses where every access of the plan goes and sets registers and segment bases so that it does.

@@ -42,8 +42,10 @@ void Inputs::fill(const Plan& plan, Case& c) {
   solve_accesses(draft);
   if (const Access* access = plan.explicit_access(); access != nullptr && draft.value_bytes != 0)
     draft.patch(draft.went[access - plan.accesses.data()], std::span(draft.value).first(draft.value_bytes));
-  if (draft.stack_bytes != 0 && !dice_.one_in(16))
-    draft.patch(c.gpr[kRsp], std::span(draft.stack).first(draft.stack_bytes));
+  const std::span<const u8> frame = std::span(draft.stack).first(draft.stack_bytes);
+  if (draft.stack_is_exact && in_region(c.gpr[kRsp], frame.size()) && !draft.can_patch(c.gpr[kRsp], frame.size()))
+    c.gpr[kRsp] = page_linear(18) + 8 * dice_.below(200);
+  if (!frame.empty() && (draft.stack_is_exact || !dice_.one_in(16))) draft.patch(c.gpr[kRsp], frame);
 }
 
 void Inputs::start(const Plan& plan, Case& c) {

@@ -62,6 +62,11 @@ struct InstructionGenerator::Implementation {
   std::vector<Form> neighbours;  // all forms, whatever the filter says
 };
 
+/// Its frame must lie where it was laid: nothing that moves RSP may stand before it.
+bool is_interrupt_return(const Form& form) {
+  return form.zydis == ZYDIS_MNEMONIC_IRET || form.zydis == ZYDIS_MNEMONIC_IRETD || form.zydis == ZYDIS_MNEMONIC_IRETQ;
+}
+
 Mode InstructionGenerator::Implementation::choose_mode(const Form& form) {
   const bool kernel = !form.user_only && dice.one_in(5);
   if (form.code64) return kernel ? Mode::kKernel64 : Mode::kUser64;
@@ -71,7 +76,7 @@ Mode InstructionGenerator::Implementation::choose_mode(const Form& form) {
 Sequence InstructionGenerator::Implementation::choose_sequence(const Form& form) {
   Sequence sequence;
   const auto add = [&](const Form& f, bool plain) { sequence.pieces[sequence.count++] = maker.shape(f, plain); };
-  const bool alone = !form.accepted || !dice.one_in(10);
+  const bool alone = !form.accepted || is_interrupt_return(form) || !dice.one_in(10);
   const auto& simple = form.code64 ? simple64 : simple32;
   const auto add_neighbours = [&](u32 count) {
     for (u32 i = 0; i < count; ++i) add(*dice.pick(std::span<const Form* const>(simple)), true);

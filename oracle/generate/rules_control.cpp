@@ -47,7 +47,9 @@ u64 flags_image(Draft& d) {
   return flags | 2;
 }
 
+/// QEMU would take the VM flag seriously in IA-32e mode, and keep VIF and VIP for ever.
 void interrupt_return(Draft& d) {
+  d.stack_is_exact = true;
   const unsigned bytes = d.insn().z.operand_width / 8;
   d.set_stack(0, somewhere_to_go(d), bytes);
   d.set_stack(bytes, code_selector(d), bytes);
