@@ -250,7 +250,7 @@ struct Outcome {
   uint32_t pte_changed;  // pages whose entry changed in a bit other than A and D
   uint64_t accessed;     // A bits after the case
   uint64_t dirty;
-  uint64_t change_hash;   // over all changed qwords of the region
+  uint64_t change_hash;   // over all qwords of the region that differ from pristine contents and code
   uint32_t change_count;  // may exceed kMaxChanges: then the first ones are listed
   uint32_t reserved;
   alignas(16) uint8_t fx[512];

@@ -7,7 +7,8 @@ namespace bhvm::oracle {
 
 // Exception vectors (SDM 3, table 6-1).
 inline constexpr u32 kDivideError = 0, kDebug = 1, kBreakpoint = 3, kOverflow = 4, kInvalidOpcode = 6, kDoubleFault = 8,
-                     kGeneralProtection = 13, kPageFault = 14, kX87Error = 16, kAlignmentCheck = 17, kSimdError = 19;
+                     kStackFault = 12, kGeneralProtection = 13, kPageFault = 14, kX87Error = 16, kAlignmentCheck = 17,
+                     kSimdError = 19;
 
 inline constexpr u64 kCarry = 1 << 0, kParity = 1 << 2, kAuxiliary = 1 << 4, kZero = 1 << 6, kSign = 1 << 7,
                      kOverflowFlag = 1 << 11, kResume = 1 << 16;

@@ -50,6 +50,38 @@ u64 read_modify_write_faults_as_read(const MaskContext& c, const Difference& d) 
   return insn != nullptr && reads_and_writes_memory(*insn) ? d.ours & kWrite : 0;
 }
 
+/// An access that begins at a canonical address and ends at another.
+u64 no_canonical_check_of_the_end(const MaskContext& c, const Difference&) {
+  constexpr u64 kLastBytes = 64;
+  constexpr u64 kCanonicalEnd = u64{1} << 47;
+  const bool ours = c.ours.vector == kGeneralProtection || c.ours.vector == kStackFault;
+  const bool at_the_edge = c.theirs.cr2 < kCanonicalEnd && c.theirs.cr2 >= kCanonicalEnd - kLastBytes;
+  return ours && c.theirs.vector == kPageFault && at_the_edge ? ~u64{0} : 0;
+}
+
+/// In compatibility mode: reads through a null FS or GS, writes through CS.
+u64 no_segment_check(const MaskContext& c, const Difference&) {
+  if (c.ours.vector != kGeneralProtection || c.ours.error_code != 0 || c.theirs.vector == kGeneralProtection) return 0;
+  if (c.group.group.mode == Mode::kUser64 || c.group.group.mode == Mode::kKernel64) return 0;
+  const DecodedInstruction* insn = faulting_instruction(c);
+  if (insn == nullptr) return 0;
+  for (unsigned i = 0; i < insn->z.operand_count; ++i) {
+    const ZydisDecodedOperand& operand = insn->operands[i];
+    if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY) continue;
+    const ZydisRegister segment = operand.mem.segment;
+    if (segment == ZYDIS_REGISTER_FS || segment == ZYDIS_REGISTER_GS) return ~u64{0};
+    if (segment == ZYDIS_REGISTER_CS && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0) return ~u64{0};
+  }
+  return 0;
+}
+
+u64 reserved_without_present(const MaskContext& c, const Difference& d) {
+  constexpr u64 kPresentBit = 1 << 0;
+  constexpr u64 kReservedBit = 1 << 3;
+  const bool both = (d.ours & d.theirs & kReservedBit) != 0;
+  return d.field == Field::kErrorCode && c.ours.vector == kPageFault && both ? d.ours & kPresentBit : 0;
+}
+
 /// A bits of pages that a faulting instruction looked at before it faulted, or did not.
 u64 accessed_before_fault(const MaskContext& c, const Difference& d) {
   return d.field == Field::kAccessed && c.ours.vector == kPageFault ? ~u64{0} : 0;
@@ -84,6 +116,12 @@ constexpr MaskRow kRows[] = {
      "SDM 1, 11.5.2.2"},
     {"W of read-modify-write", "*", Oracle::kQemu, MaskKind::kQemuWrong, read_modify_write_faults_as_read,
      "QEMU reads before it asks for the right to write, and reports the fault of the read", "SDM 3, 4.7, W/R flag"},
+    {"end of an access not canonical", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_canonical_check_of_the_end,
+     "QEMU checks the first byte of an access only", "SDM 1, 3.3.7.1"},
+    {"no segment checks", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_segment_check,
+     "QEMU checks neither a null FS or GS nor the type of CS", "SDM 3, 5.4.1 and 5.5"},
+    {"RSVD without P", "*", Oracle::kQemu, MaskKind::kQemuWrong, reserved_without_present,
+     "QEMU reports a reserved bit in an entry that it calls not present", "SDM 3, 4.7, RSVD flag"},
     {"A bits before a fault", "*", Oracle::kQemu, MaskKind::kUndefined, accessed_before_fault,
      "which of its pages a faulting instruction has looked at before the fault is not told",
      "SDM 3, 4.8 (accessed flags may be set by accesses that do not complete)"},

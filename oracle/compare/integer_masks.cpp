@@ -1,7 +1,157 @@
+// Undefined flags of integer instructions, and what QEMU has wrong about them.
+#include <algorithm>
+
 #include "oracle/compare/explain.h"
 
 namespace bhvm::oracle {
+namespace {
 
-std::span<const MaskRow> integer_masks() { return {}; }
+/// Which status flags an instruction leaves undefined, given what is known of it.
+struct UndefinedFlags {
+  ZydisMnemonic mnemonic;
+  u64 (*flags)(const MaskContext& context, const DecodedInstruction& insn);
+};
+
+template <u64 kFlags>
+u64 always(const MaskContext&, const DecodedInstruction&) {
+  return kFlags;
+}
+
+/// The count of a shift before it is masked; nothing when an instruction before it may have changed CL.
+bool shift_count(const MaskContext& c, const DecodedInstruction& insn, unsigned operand, u64& count) {
+  const ZydisDecodedOperand& by = insn.operands[operand];
+  if (by.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+    count = by.imm.value.u;
+    return true;
+  }
+  count = c.input.gpr[1];
+  return &insn == c.instructions.data();
+}
+
+u64 masked(const DecodedInstruction& insn, u64 count) { return count & (insn.operands[0].size == 64 ? 63 : 31); }
+
+u64 shift(const MaskContext& c, const DecodedInstruction& insn) {
+  u64 count = 0;
+  if (!shift_count(c, insn, 1, count)) return kStatusFlags;
+  count = masked(insn, count);
+  if (count == 0) return 0;
+  const bool carry_defined = insn.z.mnemonic == ZYDIS_MNEMONIC_SAR || count < insn.operands[0].size;
+  return kAuxiliary | (count == 1 ? 0 : kOverflowFlag) | (carry_defined ? 0 : kCarry);
+}
+
+u64 rotate(const MaskContext& c, const DecodedInstruction& insn) {
+  u64 count = 0;
+  if (!shift_count(c, insn, 1, count)) return kStatusFlags;
+  count = masked(insn, count);
+  return count <= 1 ? 0 : kOverflowFlag;
+}
+
+u64 double_shift(const MaskContext& c, const DecodedInstruction& insn) {
+  u64 count = 0;
+  if (!shift_count(c, insn, 2, count)) return kStatusFlags;
+  count = masked(insn, count);
+  if (count == 0) return 0;
+  if (count > insn.operands[0].size) return kStatusFlags;
+  return kAuxiliary | (count == 1 ? 0 : kOverflowFlag);
+}
+
+constexpr UndefinedFlags kUndefinedFlags[] = {
+    {ZYDIS_MNEMONIC_AND, always<kAuxiliary>},
+    {ZYDIS_MNEMONIC_OR, always<kAuxiliary>},
+    {ZYDIS_MNEMONIC_XOR, always<kAuxiliary>},
+    {ZYDIS_MNEMONIC_TEST, always<kAuxiliary>},
+    {ZYDIS_MNEMONIC_SHL, shift},
+    {ZYDIS_MNEMONIC_SHR, shift},
+    {ZYDIS_MNEMONIC_SAR, shift},
+    {ZYDIS_MNEMONIC_ROL, rotate},
+    {ZYDIS_MNEMONIC_ROR, rotate},
+    {ZYDIS_MNEMONIC_RCL, rotate},
+    {ZYDIS_MNEMONIC_RCR, rotate},
+    {ZYDIS_MNEMONIC_SHLD, double_shift},
+    {ZYDIS_MNEMONIC_SHRD, double_shift},
+    {ZYDIS_MNEMONIC_MUL, always<kSign | kZero | kAuxiliary | kParity>},
+    {ZYDIS_MNEMONIC_IMUL, always<kSign | kZero | kAuxiliary | kParity>},
+    {ZYDIS_MNEMONIC_DIV, always<kStatusFlags>},
+    {ZYDIS_MNEMONIC_IDIV, always<kStatusFlags>},
+    {ZYDIS_MNEMONIC_BSF, always<kStatusFlags & ~kZero>},
+    {ZYDIS_MNEMONIC_BSR, always<kStatusFlags & ~kZero>},
+    {ZYDIS_MNEMONIC_BT, always<kOverflowFlag | kSign | kAuxiliary | kParity>},
+    {ZYDIS_MNEMONIC_BTC, always<kOverflowFlag | kSign | kAuxiliary | kParity>},
+    {ZYDIS_MNEMONIC_BTR, always<kOverflowFlag | kSign | kAuxiliary | kParity>},
+    {ZYDIS_MNEMONIC_BTS, always<kOverflowFlag | kSign | kAuxiliary | kParity>},
+    {ZYDIS_MNEMONIC_DAA, always<kOverflowFlag>},
+    {ZYDIS_MNEMONIC_DAS, always<kOverflowFlag>},
+    {ZYDIS_MNEMONIC_AAA, always<kOverflowFlag | kSign | kZero | kParity>},
+    {ZYDIS_MNEMONIC_AAS, always<kOverflowFlag | kSign | kZero | kParity>},
+    {ZYDIS_MNEMONIC_AAD, always<kOverflowFlag | kAuxiliary | kCarry>},
+    {ZYDIS_MNEMONIC_AAM, always<kOverflowFlag | kAuxiliary | kCarry>},
+};
+
+u64 undefined_flags_of(const MaskContext& c, const DecodedInstruction& insn) {
+  const auto* found = std::find_if(std::begin(kUndefinedFlags), std::end(kUndefinedFlags),
+                                   [&](const UndefinedFlags& u) { return u.mnemonic == insn.z.mnemonic; });
+  return found == std::end(kUndefinedFlags) ? 0 : found->flags(c, insn);
+}
+
+u64 undefined_flags(const MaskContext& c, const Difference& d) {
+  return d.field == Field::kRflags ? undefined_flags_of(c, *c.instruction) : 0;
+}
+
+/// A later instruction read a flag that an earlier one had left undefined.
+u64 follows_from_undefined_flags(const MaskContext& c, const Difference&) {
+  u64 undefined = 0;
+  for (const DecodedInstruction& insn : c.instructions) {
+    const ZydisAccessedFlags* flags = insn.z.cpu_flags;
+    if (flags != nullptr) {
+      if ((flags->tested & undefined) != 0) return ~u64{0};
+      undefined &= ~static_cast<u64>(flags->modified | flags->set_0 | flags->set_1);
+    }
+    undefined |= undefined_flags_of(c, insn);
+  }
+  return 0;
+}
+
+/// More than the operand's width: the destination is undefined, too.
+u64 double_shift_too_far(const MaskContext& c, const Difference& d) {
+  u64 count = 0;
+  const bool known = shift_count(c, *c.instruction, 2, count);
+  if (known && masked(*c.instruction, count) <= c.instruction->operands[0].size) return 0;
+  const ZydisDecodedOperand& to = c.instruction->operands[0];
+  if (to.type == ZYDIS_OPERAND_TYPE_MEMORY) return d.field == Field::kMemory ? ~u64{0} : 0;
+  const ZydisRegister wide = ZydisRegisterGetLargestEnclosing(c.instruction->z.machine_mode, to.reg.value);
+  return d.field == Field::kGpr && ZydisRegisterGetId(wide) == d.index ? u64{0xFFFF} : 0;
+}
+
+u64 alias_of_test(const MaskContext& c, const Difference&) {
+  return c.theirs.vector == kInvalidOpcode && (c.instruction->z.opcode == 0xF6 || c.instruction->z.opcode == 0xF7) &&
+                 c.instruction->z.raw.modrm.reg == 1
+             ? ~u64{0}
+             : 0;
+}
+
+constexpr std::string_view kWithUndefinedFlags =
+    "and or xor test shl shr sar rol ror rcl rcr shld shrd mul imul div idiv bsf bsr bt btc btr bts daa das aaa aas "
+    "aad aam";
+
+constexpr MaskRow kRows[] = {
+    {"undefined flags", kWithUndefinedFlags, Oracle::kQemu, MaskKind::kUndefined, undefined_flags,
+     "flags that the instruction leaves undefined", "SDM 1, appendix A.1; SDM 2, Flags Affected of each"},
+    {"undefined flags, host", kWithUndefinedFlags, Oracle::kNative, MaskKind::kUndefined, undefined_flags,
+     "flags that the instruction leaves undefined", "SDM 1, appendix A.1; SDM 2, Flags Affected of each"},
+    {"from undefined flags", "*", Oracle::kQemu, MaskKind::kUndefined, follows_from_undefined_flags,
+     "an instruction of the sequence reads a flag that an earlier one leaves undefined", "SDM 1, appendix A.1"},
+    {"from undefined flags, host", "*", Oracle::kNative, MaskKind::kUndefined, follows_from_undefined_flags,
+     "an instruction of the sequence reads a flag that an earlier one leaves undefined", "SDM 1, appendix A.1"},
+    {"SHLD and SHRD too far", "shld shrd", Oracle::kQemu, MaskKind::kUndefined, double_shift_too_far,
+     "a count beyond the operand's width leaves the destination undefined", "SDM 2, SHLD"},
+    {"SHLD and SHRD too far, host", "shld shrd", Oracle::kNative, MaskKind::kUndefined, double_shift_too_far,
+     "a count beyond the operand's width leaves the destination undefined", "SDM 2, SHLD"},
+    {"TEST as F6 /1 and F7 /1", "test", Oracle::kQemu, MaskKind::kQemuWrong, alias_of_test,
+     "QEMU has no such encoding; processors execute it as TEST", "SDM 2, appendix A, table A-6"},
+};
+
+}  // namespace
+
+std::span<const MaskRow> integer_masks() { return kRows; }
 
 }  // namespace bhvm::oracle

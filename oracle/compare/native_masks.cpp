@@ -17,7 +17,8 @@ u64 page_fault_of_absent_page(const MaskContext& c, const Difference& d) {
 }
 
 u64 page_fault_in_kernel_half(const MaskContext& c, const Difference& d) {
-  const bool kernel_half = (c.ours.cr2 >> 63) != 0;
+  constexpr u64 kTaskSize = 0x7FFFFFFFF000;
+  const bool kernel_half = c.ours.cr2 >= kTaskSize;
   return d.field == Field::kErrorCode && c.ours.vector == kPageFault && kernel_half ? kProtection : 0;
 }
 
@@ -25,7 +26,7 @@ constexpr MaskRow kRows[] = {
     {"#PF of pages without access", "*", Oracle::kNative, MaskKind::kHost, page_fault_of_absent_page,
      "supervisor pages and entries with reserved bits are absent pages in a process", "Linux, mprotect(2)"},
     {"#PF in the kernel's half", "*", Oracle::kNative, MaskKind::kHost, page_fault_in_kernel_half,
-     "Linux tells a process that every page of the kernel's half is present", "Linux, arch/x86/mm/fault.c"},
+     "Linux tells a process that every page beyond its own half is present", "Linux, arch/x86/mm/fault.c"},
 };
 
 }  // namespace

@@ -78,7 +78,10 @@ volatile uint32_t& apic(unsigned offset) {
 
 alignas(4096) uint64_t region_pdpt[512];
 alignas(4096) uint64_t region_directory[512];
+/// With a name for the host: cases find their own entries through it (oracle/system).
+extern "C" {
 alignas(4096) uint64_t region_table[512];
+}
 
 /// Entries above the page table, with their bit in Case::accessed and Outcome::accessed.
 struct UpperEntry {
@@ -387,11 +390,10 @@ void read_page_tables(Outcome& out) {
   out.pte_changed = other;
 }
 
-/// Lists how a page differs from its pristine contents, and makes it equal to them again.
-void take_changes(unsigned page, const BatchHeader& batch, Outcome& out) {
+/// Lists how a page differs from what it held before the case, and makes it equal to that again.
+void take_changes(unsigned page, const uint64_t* before, Outcome& out) {
   constexpr unsigned kWords = kPageBytes / 8;
   uint64_t* now = physical<uint64_t>(page_physical(page));
-  const uint64_t* before = reinterpret_cast<const uint64_t*>(batch.pristine + page * kPageBytes);
   for (unsigned i = 0; i < kWords; i += 4) {
     if (((now[i] ^ before[i]) | (now[i + 1] ^ before[i + 1]) | (now[i + 2] ^ before[i + 2]) |
          (now[i + 3] ^ before[i + 3])) == 0) {
@@ -408,6 +410,21 @@ void take_changes(unsigned page, const BatchHeader& batch, Outcome& out) {
   }
 }
 
+alignas(8) uint8_t page_with_code[kPageBytes];
+
+/// What a page held before the case: its pristine contents, and the group's code where that lies in it.
+const uint64_t* contents_before(unsigned page, const BatchHeader& batch, const Group& group) {
+  const uint8_t* pristine = batch.pristine + page * kPageBytes;
+  const uint32_t start = page * kPageBytes;
+  const uint32_t end = group.code_offset + group.code_bytes;
+  if (group.code_offset >= start + kPageBytes || end <= start) return reinterpret_cast<const uint64_t*>(pristine);
+  memcpy(page_with_code, pristine, kPageBytes);
+  for (uint32_t at = group.code_offset; at < end; ++at) {
+    if (at >= start && at < start + kPageBytes) page_with_code[at - start] = group.code[at - group.code_offset];
+  }
+  return reinterpret_cast<const uint64_t*>(page_with_code);
+}
+
 /// Pages that a case's preparation wrote, a bit each.
 uint32_t apply_patches(const Case& input) {
   uint32_t pages = 0;
@@ -419,11 +436,6 @@ uint32_t apply_patches(const Case& input) {
     pages |= 1u << ((patch.offset + patch.bytes - 1) / kPageBytes);
   }
   return pages;
-}
-
-/// Pages that hold the group's code, which is part of what they differ by.
-uint32_t code_pages(const Group& group) {
-  return 1u << (group.code_offset / kPageBytes) | 1u << ((group.code_offset + group.code_bytes - 1) / kPageBytes);
 }
 
 void place_code(const Group& group) {
@@ -473,9 +485,8 @@ void run_case(const BatchHeader& batch, const Group& group, const Case& input, c
   }
   written |= static_cast<uint32_t>(out.dirty);
   for (unsigned page = 0; page < kRegionPages; ++page) {
-    if ((written >> page & 1) != 0) take_changes(page, batch, out);
+    if ((written >> page & 1) != 0) take_changes(page, contents_before(page, batch, group), out);
   }
-  if ((written & code_pages(group)) != 0) place_code(group);
 }
 
 void take_code_away(const BatchHeader& batch, const Group& group) {

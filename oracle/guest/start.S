@@ -204,9 +204,11 @@ stub_common:
   popq %rbx
   ret
 
-// An interrupt outside of a case is one that a case left pending: acknowledge it and go on. An exception there is this
-// program's own mistake.
+// An interrupt outside of a case is one that a case left pending: acknowledge it and go on. A debug exception there is
+// general detect, which a case left on: its delivery turns it off. Any other exception is this program's own mistake.
 drained:
+  cmpq $1, 8(%rsp)
+  je undetected
   cmpq $32, 8(%rsp)
   jb own_fault
   pushq %rcx
@@ -214,6 +216,7 @@ drained:
   call end_of_interrupt
   popq %rdx
   popq %rcx
+undetected:
   popq %rax
   addq $16, %rsp
   iretq

@@ -14,13 +14,24 @@ constexpr uint32_t pages_with(bool (*property)(PageKind)) {
   return pages;
 }
 constexpr uint32_t kWritablePages = pages_with(user_writable);
-constexpr uint32_t kPresentPages = pages_with([](PageKind kind) { return pte_bits(kind) != 0; });
 
 }  // namespace
 
-bool RegionView::page_differs(unsigned page) const {
+const uint8_t* RegionView::contents_before(unsigned page, const Group& group) {
+  const uint8_t* pristine = pristine_ + page * kPageBytes;
+  if ((pages_of(group.code_offset, group.code_bytes) >> page & 1) == 0) return pristine;
+  __builtin_memcpy(page_with_code_, pristine, kPageBytes);
+  const uint32_t start = page * kPageBytes;
+  for (uint32_t i = 0; i < group.code_bytes; ++i) {
+    const uint32_t at = group.code_offset + i;
+    if (at >= start && at < start + kPageBytes) page_with_code_[at - start] = group.code[i];
+  }
+  return page_with_code_;
+}
+
+bool RegionView::page_differs(unsigned page, const uint8_t* contents) const {
   const auto* now = reinterpret_cast<const Vector*>(region_ + page * kPageBytes);
-  const auto* before = reinterpret_cast<const Vector*>(pristine_ + page * kPageBytes);
+  const auto* before = reinterpret_cast<const Vector*>(contents);
   constexpr unsigned kVectors = kPageBytes / sizeof(Vector);
   constexpr unsigned kLanes = 4;
   Vector difference[kLanes] = {};
@@ -47,18 +58,9 @@ void RegionView::apply(const Case& input) {
   }
 }
 
-/// Does a page that holds the group's code differ from that and the pristine bytes around it?
-bool RegionView::code_page_written(unsigned page, const Group& group) {
-  if (__builtin_memcmp(region_ + group.code_offset, group.code, group.code_bytes) != 0) return true;
-  take_away(group);
-  const bool differs = page_differs(page);
-  place(group);
-  return differs;
-}
-
-void RegionView::take_page(unsigned page, Outcome& out) {
+void RegionView::take_page(unsigned page, const uint8_t* contents, Outcome& out) {
   auto* now = reinterpret_cast<uint64_t*>(region_ + page * kPageBytes);
-  const auto* before = reinterpret_cast<const uint64_t*>(pristine_ + page * kPageBytes);
+  const auto* before = reinterpret_cast<const uint64_t*>(contents);
   for (unsigned i = 0; i < kWords; ++i) {
     if (now[i] == before[i]) continue;
     const uint32_t qword = page * kWords + i;
@@ -70,18 +72,13 @@ void RegionView::take_page(unsigned page, Outcome& out) {
 }
 
 void RegionView::take_changes(const Group& group, const Case& input, Outcome& out) {
-  const uint32_t code = pages_of(group.code_offset, group.code_bytes);
-  uint32_t written = static_cast<uint32_t>(input.dirty) & kPresentPages;
-  for (const Patch& patch : input.patches) written |= pages_of(patch.offset, patch.bytes);
-  for (uint32_t rest = kWritablePages & ~written; rest != 0; rest &= rest - 1) {
-    const unsigned page = static_cast<unsigned>(__builtin_ctz(rest));
-    const bool differs = (code >> page & 1) != 0 ? code_page_written(page, group) : page_differs(page);
-    if (differs) written |= 1u << page;
+  uint32_t pages = kWritablePages;
+  for (const Patch& patch : input.patches) pages |= pages_of(patch.offset, patch.bytes);
+  for (; pages != 0; pages &= pages - 1) {
+    const unsigned page = static_cast<unsigned>(__builtin_ctz(pages));
+    const uint8_t* contents = contents_before(page, group);
+    if (page_differs(page, contents)) take_page(page, contents, out);
   }
-  for (uint32_t rest = written; rest != 0; rest &= rest - 1) {
-    take_page(static_cast<unsigned>(__builtin_ctz(rest)), out);
-  }
-  if ((written & code) != 0) place(group);
 }
 
 }  // namespace bhvm::oracle::native

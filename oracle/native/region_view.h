@@ -26,18 +26,18 @@ class RegionView {
   void take_away(const Group& group);
   void apply(const Case& input);
 
-  /// Lists how the region differs from its pristine contents in `out` and makes it pristine again, code in place. As in
-  /// the guest program, a page counts if the case or its preparation wrote it, and then the group's code in it is a
-  /// part of what it differs by.
+  /// Lists how the region differs from its pristine contents and the group's code in `out`, and makes it that again.
   void take_changes(const Group& group, const Case& input, Outcome& out);
 
  private:
-  bool page_differs(unsigned page) const;
-  bool code_page_written(unsigned page, const Group& group);
-  void take_page(unsigned page, Outcome& out);
+  /// What a page holds between two cases.
+  const uint8_t* contents_before(unsigned page, const Group& group);
+  bool page_differs(unsigned page, const uint8_t* contents) const;
+  void take_page(unsigned page, const uint8_t* contents, Outcome& out);
 
   uint8_t* region_;
   const uint8_t* pristine_;
+  alignas(32) uint8_t page_with_code_[kPageBytes];
 };
 
 }  // namespace bhvm::oracle::native

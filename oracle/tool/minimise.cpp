@@ -229,7 +229,7 @@ Result<MinimisedCase> minimise(Bench& bench, const CaughtCase& caught) {
     if (Status status = shrinker.shrink(); !status) return status.error();
     result.trial = shrinker.trial();
   } else {
-    result.trial = {caught.ours, caught.theirs, caught.native, {}};
+    result.trial = {caught.ours, caught.theirs, caught.native, {{0, caught.oracle, caught.differences}}};
   }
   result.stored.group = shrinker.group();
   result.stored.pristine = shrinker.pristine();

@@ -52,10 +52,10 @@ TEST_F(NativeEnds, ALongCaseIsNotTakenForAHang) {
 }
 
 TEST_F(NativeEnds, CallsOutOfTheProcessAreRefusedAtAnyByte) {
-  const std::initializer_list<u8> calls[] = {{0x0F, 0x05},       {0xCD, 0x80},       {0x0F, 0x34},
-                                             {0x0F, 0x01, 0xC1}, {0x0F, 0x01, 0xD9}, {0xB8, 0x0F, 0x05, 0x00, 0x00}};
-  for (const std::initializer_list<u8>& code : calls) {
-    const CaseGroup group = make_group(code);
+  const CaseGroup calls[] = {make_group({0x0F, 0x05}),       make_group({0xCD, 0x80}),
+                             make_group({0x0F, 0x34}),       make_group({0x0F, 0x01, 0xC1}),
+                             make_group({0x0F, 0x01, 0xD9}), make_group({0xB8, 0x0F, 0x05, 0x00, 0x00})};
+  for (const CaseGroup& group : calls) {
     EXPECT_TRUE(NativeRunner::refusal(group));
     EXPECT_EQ(run(group, make_case(group)).vector, kVectorNotRun);
   }
