@@ -51,7 +51,12 @@ bool translate(Cpu& cpu, u64 linear, unsigned size, Access access, Accessor who,
     parts.part[1] = {next_page(cpu, linear), size - in_first, {}};
     parts.count = 2;
   }
-  for (unsigned i = 0; i < parts.count; ++i) {
+  // Of two pages the first one faults first, but gets no A or D bit when it is the second one that faults.
+  if (parts.count == 2) {
+    const Translation t = cpu.mmu.probe_data({linear}, access, who.user, who.over_user);
+    if (!t.ok) return cpu.raise_page_fault(linear, t.error_code);
+  }
+  for (unsigned i = parts.count; i-- > 0;) {
     Part& part = parts.part[i];
     const Translation t = cpu.mmu.translate_data({part.linear}, access, who.user, who.over_user);
     if (!t.ok) return cpu.raise_page_fault(part.linear, t.error_code);

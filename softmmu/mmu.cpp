@@ -54,12 +54,25 @@ Translation Mmu::fault(LinearAddress linear, u32 error_code, Access access, bool
   return {.error_code = error_code};
 }
 
-Translation Mmu::translate_data(LinearAddress linear, Access access, bool user, bool over_user) {
+bool Mmu::hits_data(LinearAddress linear, Access access, bool user, bool over_user) const {
   const TlbEntry& entry = tlb_.state().data[data_tlb_index(linear.value)];
-  const bool write = access == Access::kWrite;
-  if (entry.tag == (linear.value & kPageMask) && entry.frame != 0 &&
-      allows_data(entry.flags(), access, user, over_user) && (!write || (entry.frame & tlb_flag::kDirty) != 0)) {
-    return allowed(entry.frame);
+  return entry.tag == (linear.value & kPageMask) && entry.frame != 0 &&
+         allows_data(entry.flags(), access, user, over_user) &&
+         (access != Access::kWrite || (entry.frame & tlb_flag::kDirty) != 0);
+}
+
+Translation Mmu::probe_data(LinearAddress linear, Access access, bool user, bool over_user) {
+  if (hits_data(linear, access, user, over_user) || !controls_.pg) return {.ok = true};
+  ++walks_;
+  const PageWalk walk = walk_page_tables(*memory_, controls_, linear);
+  if (!walk.ok) return fault(linear, walk.error_code, access, user);
+  if (!allows_data(walk.flags, access, user, over_user)) return fault(linear, pf_error::kPresent, access, user);
+  return {.ok = true};
+}
+
+Translation Mmu::translate_data(LinearAddress linear, Access access, bool user, bool over_user) {
+  if (hits_data(linear, access, user, over_user)) {
+    return allowed(tlb_.state().data[data_tlb_index(linear.value)].frame);
   }
   if (!controls_.pg) {
     tlb_.enter_data(linear.page(), {linear.value}, kIdentityFlags);
@@ -69,7 +82,7 @@ Translation Mmu::translate_data(LinearAddress linear, Access access, bool user, 
   PageWalk walk = walk_page_tables(*memory_, controls_, linear);
   if (!walk.ok) return fault(linear, walk.error_code, access, user);
   if (!allows_data(walk.flags, access, user, over_user)) return fault(linear, pf_error::kPresent, access, user);
-  commit_walk(*memory_, walk, write);
+  commit_walk(*memory_, walk, access == Access::kWrite);
   tlb_.enter_data(linear.page(), {walk.page}, walk.flags);
   return allowed(walk.page | walk.flags);
 }

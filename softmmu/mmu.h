@@ -74,6 +74,8 @@ class Mmu final : public MemoryObserver {
   /// Translates a data access to the page of `linear`. kChecked counts as kUser when `user`, else like kSupervisor or
   /// kSupervisorOverUser by `over_user`.
   Translation translate_data(LinearAddress linear, Access access, bool user, bool over_user);
+  /// Would translate_data() allow the access? Sets no A or D bit and enters nothing; a fault it tells is final.
+  Translation probe_data(LinearAddress linear, Access access, bool user, bool over_user);
   /// Translates an instruction fetch.
   Translation translate_fetch(LinearAddress linear, bool user);
 
@@ -109,6 +111,7 @@ class Mmu final : public MemoryObserver {
   u64 walks() const { return walks_; }  // statistics only; not state
 
  private:
+  bool hits_data(LinearAddress linear, Access access, bool user, bool over_user) const;
   bool allows_data(u64 flags, Access access, bool user, bool over_user) const;
   bool allows_fetch(u64 flags, bool user) const;
   bool has_entry(LinearAddress linear, PhysicalAddress page, DataMode mode) const;

@@ -322,7 +322,10 @@ BHVM_HANDLER(call_indirect) {
   }
   u64 target = value;
   if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
-  if (!push_return_address<Stack>(cpu, op)) BHVM_FAULT;
+  if (!push_return_address<Stack>(cpu, op)) {
+    if constexpr (memory) blame_stack(cpu);
+    BHVM_FAULT;
+  }
   BHVM_GO_INDIRECT(target, alone);
 }
 
@@ -366,7 +369,7 @@ bool translate_call_on(BlockBuilder& block, const Instruction& insn) {
     op->src = register_of(insn, 0);
   }
   op->dst = static_cast<u16>(insn.page_offset + insn.length());
-  op->scale |= Op::kStackSegment;
+  if (!memory) op->scale = Op::kStackSegment;
   block.end();
   return true;
 }

@@ -28,7 +28,10 @@ template <class Stack, class T>
 BHVM_HANDLER(push_mem) {
   T value;
   if (!load<T>(cpu, address_of(cpu, op), value)) BHVM_FAULT;
-  if (!Stack::template write<T>(cpu, -kSize<T>, value)) BHVM_FAULT;
+  if (!Stack::template write<T>(cpu, -kSize<T>, value)) {
+    blame_stack(cpu);
+    BHVM_FAULT;
+  }
   Stack::move(cpu, -kSize<T>);
   BHVM_NEXT;
 }
@@ -46,7 +49,10 @@ BHVM_HANDLER(pop_reg) {
 template <class Stack, class T>
 BHVM_HANDLER(pop_mem) {
   T value;
-  if (!Stack::template read<T>(cpu, 0, value)) BHVM_FAULT;
+  if (!Stack::template read<T>(cpu, 0, value)) {
+    blame_stack(cpu);
+    BHVM_FAULT;
+  }
   if (!store<T>(cpu, address_of(cpu, op), value)) BHVM_FAULT;
   Stack::move(cpu, kSize<T>);
   BHVM_NEXT;
@@ -77,7 +83,7 @@ bool translate_push(BlockBuilder& block, const Instruction& insn) {
   if (is_segment(insn)) return translate_push_segment(block, insn);
   if (insn.is_memory(0)) {
     const Address address = block.address(insn, insn.operand(0));
-    block.emit(choose(kPushMem, insn), address).scale |= Op::kStackSegment;
+    block.emit(choose(kPushMem, insn), address);
   } else if (insn.is_immediate(0)) {
     Op& op = block.emit(choose(kPushImm, insn));
     op.imm = immediate(insn, 0);
@@ -97,7 +103,7 @@ bool translate_pop(BlockBuilder& block, const Instruction& insn) {
     const ZydisRegister base = memory.mem.base;
     if (base == ZYDIS_REGISTER_RSP || base == ZYDIS_REGISTER_ESP) memory.mem.disp.value += insn.z.operand_width / 8;
     const Address address = block.address(insn, memory);
-    block.emit(choose(kPopMem, insn), address).scale |= Op::kStackSegment;
+    block.emit(choose(kPopMem, insn), address);
   } else {
     Op& op = block.emit(choose(kPopReg, insn));
     op.dst = register_of(insn, 0);

@@ -52,6 +52,12 @@ struct Stack32 {
   }
 };
 
+/// For instructions with a memory operand of another segment (PUSH, POP, CALL m): a stack access that failed at a
+/// non-canonical RSP is #SS, whatever the operand's own would be. The others say so by Op::kStackSegment.
+[[gnu::cold, gnu::noinline]] inline void blame_stack(Cpu& cpu) {
+  if (cpu.fault.non_canonical) cpu.fault.vector = vector::kStackFault;
+}
+
 /// 0, 1, 2: which of the three shapes a block of this mode has.
 inline unsigned stack_shape(u32 mode) {
   if ((mode & mode::kCode64) != 0) return 0;
