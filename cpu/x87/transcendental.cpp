@@ -1,6 +1,8 @@
 #include "cpu/x87/transcendental.h"
 
 #include <gmp.h>
+
+#include <array>
 // mpfr.h declares its uintmax_t functions only when <stdint.h>'s types are announced.
 #define MPFR_USE_INTMAX_T 1
 #include <mpfr.h>
@@ -84,15 +86,40 @@ u16 denormal_flag(const Operand& a) { return a.denormal ? kDe : u16{0}; }
 u16 denormal_flag(const Operand& a, const Operand& b) { return a.denormal || b.denormal ? kDe : u16{0}; }
 bool stops(u16 exceptions, Control control) { return !control.masked(exceptions); }
 
-/// One correctly rounded MPFR function of a finite, non-zero operand.
-template <auto function>
-Result computed(const Operand& a, Control control) {
+/// What a trigonometric function of an angle is, by the quadrant that the angle was reduced out of.
+struct Quadrant {
+  int (*function)(mpfr_ptr, mpfr_srcptr, mpfr_rnd_t);
+  bool negated;
+};
+using Quadrants = std::array<Quadrant, 4>;
+
+/// The processor's pi, of 66 bits: angles are reduced by it, exactly (SDM 1, 8.3.8).
+void set_half_pi(Number& half_pi) {
+  constexpr u64 kLeading = 0xC90FDAA22168C234;
+  constexpr u64 kLast = 0xC;  // another hexadecimal digit
+  mpfr_set_uj(half_pi, kLeading, MPFR_RNDN);
+  mpfr_mul_2ui(half_pi, half_pi, 4, MPFR_RNDN);
+  mpfr_add_ui(half_pi, half_pi, kLast, MPFR_RNDN);
+  mpfr_div_2ui(half_pi, half_pi, 67, MPFR_RNDN);
+}
+
+/// A trigonometric function of a finite, non-zero angle below 2^63, correctly rounded after the reduction. That leaves
+/// nothing but multiples of 2^-67 below 1, or an angle that needed none; never zero, since no multiple of half of the
+/// 66-bit pi fits 64 bits.
+Result of_angle(const Operand& a, Control control, const Quadrants& quadrants) {
   const u16 flags = denormal_flag(a);
   if (stops(flags, control)) return {a.value, flags};
   const WideExponents wide;
-  const Number x(a.value);
+  Number half_pi(72);
+  set_half_pi(half_pi);
+  const Number angle(a.value);
+  Number reduced(72);
+  long turns = 0;
+  mpfr_remquo(reduced, &turns, angle, half_pi, MPFR_RNDN);
+  const Quadrant& quadrant = quadrants[static_cast<unsigned long>(turns) & 3];
   Number y(kResultBits);
-  const int ternary = function(y, x, MPFR_RNDZ);
+  const int ternary = quadrant.function(y, reduced, MPFR_RNDZ);
+  if (quadrant.negated) mpfr_neg(y, y, MPFR_RNDZ);
   return finish(y, ternary != 0, control, flags);
 }
 
@@ -135,7 +162,8 @@ Result sine(const Operand& a, Control control) {
   if (needs_nan_rules(c)) return propagate_nan(a.value);
   if (c == kInfinity) return invalid();
   if (c == kZero) return {a.value};
-  return computed<&mpfr_sin>(a, control);
+  constexpr Quadrants kQuadrants = {{{mpfr_sin, false}, {mpfr_cos, false}, {mpfr_sin, true}, {mpfr_cos, true}}};
+  return of_angle(a, control, kQuadrants);
 }
 
 Result cosine(const Operand& a, Control control) {
@@ -143,7 +171,8 @@ Result cosine(const Operand& a, Control control) {
   if (needs_nan_rules(c)) return propagate_nan(a.value);
   if (c == kInfinity) return invalid();
   if (c == kZero) return {float80::kOne};
-  return computed<&mpfr_cos>(a, control);
+  constexpr Quadrants kQuadrants = {{{mpfr_cos, false}, {mpfr_sin, true}, {mpfr_cos, true}, {mpfr_sin, false}}};
+  return of_angle(a, control, kQuadrants);
 }
 
 Result tangent(const Operand& a, Control control) {
@@ -151,7 +180,8 @@ Result tangent(const Operand& a, Control control) {
   if (needs_nan_rules(c)) return propagate_nan(a.value);
   if (c == kInfinity) return invalid();
   if (c == kZero) return {a.value};
-  return computed<&mpfr_tan>(a, control);
+  constexpr Quadrants kQuadrants = {{{mpfr_tan, false}, {mpfr_cot, true}, {mpfr_tan, false}, {mpfr_cot, true}}};
+  return of_angle(a, control, kQuadrants);
 }
 
 Result arctangent(const Operand& y, const Operand& x, Control control) {

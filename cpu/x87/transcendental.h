@@ -1,9 +1,10 @@
 // The transcendental instructions, correctly rounded at 64 bits in every rounding mode (SDM 1, 8.3.7 to 8.3.10; SDM 2,
 // by mnemonic, for the tables of special operands).
 //
-// Hosts differ here in the last place and, for large arguments of FSIN and kin, in far more; this machine's answer is
-// the mathematical value rounded once, computed by MPFR. Precision control does not apply. As on processors, PE is
-// raised whenever a value was computed, exact or not, and UE whenever a computed value is denormal.
+// Hosts differ here in the last place; this machine's answer is the mathematical value rounded once, computed by MPFR.
+// FSIN and kin reduce their angle by the processor's pi of 66 bits first (SDM 1, 8.3.8). Precision control does not
+// apply. As on processors, PE is raised whenever a value was computed, exact or not, and UE whenever a computed value
+// is denormal.
 //
 // Operands the SDM leaves undefined: F2XM1 outside [-1, 1] leaves ST(0) as it is, as does FYL2XP1 at or below -1;
 // FYL2XP1 above its range is computed.
