@@ -1,5 +1,6 @@
 // x87, MMX and the save areas.
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <optional>
 
@@ -10,7 +11,9 @@ namespace {
 
 constexpr u64 kInvalid = 1 << 0, kDenormal = 1 << 1;
 constexpr u64 kExceptions = 0x3F;
+constexpr u64 kUnderflow = 1 << 4, kInexact = 1 << 5;
 constexpr u64 kStackFaultBit = 1 << 6;
+constexpr u64 kErrorSummary = 1 << 7, kBusy = 1 << 15;
 constexpr u64 kC0 = 1 << 8, kC1 = 1 << 9, kC2 = 1 << 10, kC3 = 1 << 14;
 constexpr u64 kTop = 7 << 11;
 
@@ -65,12 +68,12 @@ bool stores_to_memory(const DecodedInstruction& insn) {
   return memory != nullptr && (memory->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
 }
 
-/// Does one of the stack registers that the instruction reads satisfy `condition(i)`?
+/// Does one of the stack registers that the instruction needs satisfy `condition(i)`? FCMOV needs both, always.
 template <class Condition>
 bool any_source(const DecodedInstruction& insn, Condition condition) {
   for (unsigned i = 0; i < insn.z.operand_count; ++i) {
     const ZydisDecodedOperand& operand = insn.operands[i];
-    if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0 &&
+    if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && operand.actions != ZYDIS_OPERAND_ACTION_WRITE &&
         ZydisRegisterGetClass(operand.reg.value) == ZYDIS_REGCLASS_X87 &&
         condition(static_cast<unsigned>(ZydisRegisterGetId(operand.reg.value)))) {
       return true;
@@ -90,8 +93,11 @@ u64 whole_result(const MaskContext& c, const Difference& d) {
 // ---- pointers ----
 
 u64 qemu_saves_no_pointers(const MaskContext&, const Difference& d) {
-  const bool pointer = d.field == Field::kX87Opcode || d.field == Field::kX87Instruction || d.field == Field::kX87Data;
+  const bool pointer = d.field == Field::kX87Opcode || d.field == Field::kX87Instruction;
   return pointer && d.theirs == 0 ? ~u64{0} : 0;
+}
+u64 qemu_saves_no_data_pointer(const MaskContext&, const Difference& d) {
+  return d.field == Field::kX87Data && d.theirs == 0 ? ~u64{0} : 0;
 }
 
 /// The host keeps the data pointer that the case started with.
@@ -188,7 +194,163 @@ u64 reserved_control_bits(const MaskContext&, const Difference& d) {
   return d.field == Field::kX87Control ? kReserved : 0;
 }
 
+u64 compare_keeps_flags(const MaskContext&, const Difference& d) {
+  constexpr u64 kCleared = kOverflowFlag | kSign | kAuxiliary;
+  return d.field == Field::kRflags && (d.ours & kCleared) == 0 ? kCleared : 0;
+}
+
+u64 emms_keeps_top(const MaskContext& c, const Difference& d) {
+  const Registers ours(c.ours.fx);
+  const Registers theirs(c.theirs.fx);
+  const bool same = ours.significand == theirs.significand && ours.top() == 0;
+  return same && (d.field == Field::kX87Significand || d.field == Field::kX87Exponent) ? ~u64{0}
+         : same && d.field == Field::kX87Status                                        ? kTop
+                                                                                       : 0;
+}
+
+/// A store computes its flags before it meets the fault.
+u64 flags_before_a_fault(const MaskContext& c, const Difference& d) {
+  if (d.field != Field::kX87Status || !is_fault(c.ours.vector)) return 0;
+  return faulting_instruction(c) == c.instruction && stores_to_memory(*c.instruction)
+             ? (kExceptions | kErrorSummary | kBusy | kC1) & d.theirs
+             : 0;
+}
+
+/// A load takes what comes before the fault.
+u64 loads_before_a_fault(const MaskContext& c, const Difference& d) {
+  if (!is_fault(c.ours.vector) || faulting_instruction(c) != c.instruction) return 0;
+  return is_stack_field(d.field) || d.field == Field::kX87Control ? ~u64{0} : 0;
+}
+
+u64 environment_leaves_masks(const MaskContext& c, const Difference& d) {
+  return d.field == Field::kX87Control && d.theirs == fx_word<u16>(c.input.fx, 0) ? kExceptions & d.ours : 0;
+}
+
+u64 undocumented_store(const MaskContext& c, const Difference& d) {
+  const Registers before(c.input.fx);
+  return before.empty(0) && is_stack_field(d.field) ? ~u64{0} : 0;
+}
+
+// ---- transcendentals, remainders ----
+
+/// How far two numbers of one sign are apart, in units of the last place.
+u64 units_apart(u64 a_significand, u16 a_exponent, u64 b_significand, u16 b_exponent) {
+  if ((a_exponent ^ b_exponent) >> 15 != 0) return ~u64{0};
+  constexpr u64 kFraction = ~u64{0} >> 1;
+  const auto ordinal = [](u64 significand, u16 exponent) {
+    return (i128{exponent & 0x7FFF} << 63) + static_cast<i128>(significand & kFraction);
+  };
+  const i128 apart = ordinal(a_significand, a_exponent) - ordinal(b_significand, b_exponent);
+  const i128 magnitude = apart < 0 ? -apart : apart;
+  return magnitude > 1000 ? ~u64{0} : static_cast<u64>(magnitude);
+}
+
+/// A result at most one unit of the last place away, and the direction of its rounding.
+u64 last_place(const MaskContext& c, const Difference& d) {
+  if (d.field == Field::kX87Status) return kC1;
+  if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
+  const unsigned at = 32 + 16 * d.index;
+  const u64 apart = units_apart(fx_word<u64>(c.ours.fx, at), fx_word<u16>(c.ours.fx, at + 8),
+                                fx_word<u64>(c.theirs.fx, at), fx_word<u16>(c.theirs.fx, at + 8));
+  return apart <= 1 ? ~u64{0} : 0;
+}
+
+double value_of(u64 significand, u16 exponent) {
+  constexpr int kBiasAndWidth = 16383 + 63;
+  const double magnitude = std::ldexp(static_cast<double>(significand), (exponent & 0x7FFF) - kBiasAndWidth);
+  return (exponent >> 15) != 0 ? -magnitude : magnitude;
+}
+
+/// Sines and their kin of an angle that was rounded to double precision first, computed in double precision.
+u64 double_precision(const MaskContext& c, const Difference& d) {
+  if (d.field == Field::kX87Status) return kUnderflow | kInexact | kC1;
+  if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
+  const double angle = value_of(fx_word<u64>(c.input.fx, 32), fx_word<u16>(c.input.fx, 40));
+  const unsigned at = 32 + 16 * d.index;
+  const double ours = value_of(fx_word<u64>(c.ours.fx, at), fx_word<u16>(c.ours.fx, at + 8));
+  const double theirs = value_of(fx_word<u64>(c.theirs.fx, at), fx_word<u16>(c.theirs.fx, at + 8));
+  const double slope = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_FPTAN ? 1 + ours * ours : 1;
+  constexpr double kPrecision = 0x1p-50;
+  return std::abs(ours - theirs) <= slope * (1 + std::abs(angle)) * kPrecision ? ~u64{0} : 0;
+}
+
+/// ST(0) outside [-1, 1] of F2XM1, outside [-(1 - sqrt(2) / 2), sqrt(2) - 1] of FYL2XP1.
+u64 out_of_range(const MaskContext& c, const Difference& d) {
+  const double x = value_of(fx_word<u64>(c.input.fx, 32), fx_word<u16>(c.input.fx, 40));
+  constexpr double kHalfRoot = 0.70710678118654752;
+  const bool power = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_F2XM1;
+  const bool outside = power ? std::abs(x) > 1 : x < kHalfRoot - 1 || x > 2 * kHalfRoot - 1;
+  return outside ? whole_result(c, d) : 0;
+}
+
+u64 remainder_result(const MaskContext&, const Difference& d) {
+  if (d.field == Field::kX87Status) return kC0 | kC1 | kC2 | kC3 | kInexact | kUnderflow;
+  return d.index == 0 && (d.field == Field::kX87Significand || d.field == Field::kX87Exponent) ? ~u64{0} : 0;
+}
+
 // ---- areas ----
+
+/// The address of the instruction's memory operand, where no instruction before it writes what it is made of.
+std::optional<u64> operand_address(const MaskContext& c, const DecodedInstruction& insn) {
+  const ZydisDecodedOperand* memory = memory_operand(insn);
+  if (memory == nullptr) return std::nullopt;
+  const bool code64 = c.group.group.mode == Mode::kUser64 || c.group.group.mode == Mode::kKernel64;
+  const auto before = [&](ZydisRegister reg) -> std::optional<u64> {
+    if (reg == ZYDIS_REGISTER_NONE) return 0;
+    const ZydisRegister wide = ZydisRegisterGetLargestEnclosing(insn.z.machine_mode, reg);
+    u64 at = kRegion + c.group.group.code_offset;
+    for (const DecodedInstruction& earlier : c.instructions) {
+      at += earlier.z.length;
+      if (&earlier == &insn) break;
+      for (unsigned i = 0; i < earlier.z.operand_count; ++i) {
+        const ZydisDecodedOperand& operand = earlier.operands[i];
+        if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0 &&
+            ZydisRegisterGetLargestEnclosing(insn.z.machine_mode, operand.reg.value) == wide) {
+          return std::nullopt;
+        }
+      }
+    }
+    if (reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP) return at;
+    return c.input.gpr[ZydisRegisterGetId(wide)];
+  };
+  const std::optional<u64> base = before(memory->mem.base);
+  const std::optional<u64> index = before(memory->mem.index);
+  if (!base || !index) return std::nullopt;
+  u64 address = *base + *index * memory->mem.scale + static_cast<u64>(memory->mem.disp.value);
+  if (insn.z.address_width == 32) address &= 0xFFFFFFFF;
+  if (insn.z.address_width == 16) address &= 0xFFFF;
+  if (code64 && memory->mem.segment == ZYDIS_REGISTER_FS) address += c.input.fs_base;
+  if (code64 && memory->mem.segment == ZYDIS_REGISTER_GS) address += c.input.gs_base;
+  return code64 ? address : address & 0xFFFFFFFF;
+}
+
+/// The bits of a memory word that lie at offsets of the instruction's area for which `among(offset)` is true.
+template <class Among>
+u64 bytes_of_the_area(const MaskContext& c, const Difference& d, Among among) {
+  if (d.field != Field::kMemory) return 0;
+  const std::optional<u64> area = operand_address(c, *c.instruction);
+  if (!area) return 0;
+  u64 bits = 0;
+  for (unsigned byte = 0; byte < 8; ++byte) {
+    const u64 offset = kRegion + u64{8} * d.index + byte - *area;
+    if (offset < 512 && among(offset)) bits |= u64{0xFF} << (8 * byte);
+  }
+  return bits;
+}
+
+u64 pointers_of_an_area(const MaskContext& c, const Difference& d) {
+  return bytes_of_the_area(c, d, [](u64 offset) { return offset >= 6 && offset < 24; });
+}
+u64 reserved_bytes_of_an_area(const MaskContext& c, const Difference& d) {
+  return bytes_of_the_area(
+      c, d, [](u64 offset) { return offset == 5 || (offset >= 32 && offset < 160 && offset % 16 >= 10); });
+}
+u64 pointers_of_an_environment(const MaskContext& c, const Difference& d) {
+  const bool wide = c.instruction->z.operand_width != 16;
+  return bytes_of_the_area(c, d, [wide](u64 offset) {
+    return wide ? offset < 28 && (offset >= 12 || offset % 4 >= 2) : offset >= 6 && offset < 14;
+  });
+}
 
 /// Which byte of an area is touched first is nobody's business: CR2 may be that of another one.
 u64 another_byte_of_the_area(const MaskContext& c, const Difference& d) {
@@ -200,15 +362,10 @@ u64 another_byte_of_the_area(const MaskContext& c, const Difference& d) {
   return distance < area->size / 8 ? ~u64{0} : 0;
 }
 
-/// Bytes 2 to 7 of the upper half of a register's 16 bytes, and FOP, FIP and FDP as QEMU writes them: the area is
-/// aligned, so that the place in it is known but for a multiple of 16.
-u64 reserved_bytes_of_an_area(const MaskContext&, const Difference& d) {
-  constexpr u64 kReserved = ~u64{0xFFFF};
-  const bool upper_half = d.index % 2 != 0;
-  return d.field == Field::kMemory && upper_half && (d.ours & kReserved) == 0 ? kReserved : 0;
-}
-
 constexpr std::string_view kX87 = "f*";
+constexpr std::string_view kStores = "fst fstp fist fistp fisttp fbstp";
+constexpr std::string_view kTranscendental = "fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1";
+constexpr std::string_view kAreas = "fxsave fxsave64 xsave xsave64 xsaveopt xsaveopt64";
 constexpr std::string_view kPushes = "fld fld1 fldl2t fldl2e fldpi fldlg2 fldln2 fldz fild fbld fptan fsincos fxtract";
 
 constexpr MaskRow kRows[] = {
@@ -249,9 +406,38 @@ constexpr MaskRow kRows[] = {
      "the order in which the bytes of an area are accessed is not told", "SDM 3, 9.1.1"},
     {"CR2 in an area, host", "*", Oracle::kNative, MaskKind::kUndefined, another_byte_of_the_area,
      "the order in which the bytes of an area are accessed is not told", "SDM 3, 9.1.1"},
-    {"reserved bytes of an area", "fxsave fxsave64 xsave xsave64 xsaveopt xsaveopt64", Oracle::kQemu,
-     MaskKind::kUndefined, reserved_bytes_of_an_area, "QEMU leaves the reserved bytes behind a register alone",
-     "SDM 1, table 10-2"},
+    {"FDP", "*", Oracle::kQemu, MaskKind::kVaries, qemu_saves_no_data_pointer,
+     "QEMU's FXSAVE writes a zero; the host keeps an older one (see below), so that it is no judge", "SDM 1, 8.1.8"},
+    {"flags of FCOMI", "fcomi fcomip fucomi fucomip", Oracle::kQemu, MaskKind::kQemuWrong, compare_keeps_flags,
+     "QEMU keeps OF, SF and AF", "SDM 2, FCOMI: OF, SF and AF are set to 0"},
+    {"TOP after EMMS", "emms", Oracle::kQemu, MaskKind::kQemuWrong, emms_keeps_top,
+     "QEMU's EMMS does not set TOP to 0 as all MMX instructions do", "SDM 1, 9.5.1"},
+    {"flags of a store that faults", kStores, Oracle::kQemu, MaskKind::kQemuWrong, flags_before_a_fault,
+     "QEMU raises the exceptions of a store whose page fault comes first", "SDM 3, 6.5"},
+    {"state of a load that faults", "fldenv frstor", Oracle::kQemu, MaskKind::kQemuWrong, loads_before_a_fault,
+     "QEMU takes the words of an environment one by one until one faults", "SDM 3, 6.5"},
+    {"ES and B", "fldcw fldenv frstor fxrstor fxrstor64 xrstor xrstor64 fnclex", Oracle::kQemu, MaskKind::kQemuWrong,
+     status_bits<kErrorSummary | kBusy>, "QEMU takes ES and B from memory instead of from flags and masks",
+     "SDM 1, 8.1.3.3 and 8.1.3.5"},
+    {"masks after FNSTENV", "fnstenv", Oracle::kQemu, MaskKind::kQemuWrong, environment_leaves_masks,
+     "QEMU's FNSTENV does not mask all exceptions", "SDM 2, FNSTENV"},
+    {"FSTPNCE", "fstpnce", Oracle::kQemu, MaskKind::kUndefined, undocumented_store, "not documented", "SDM 2, A.5.2"},
+    {"transcendentals, host", kTranscendental, Oracle::kNative, MaskKind::kUndefined, last_place,
+     "their results are good to one unit in the last place; bhvm's are correctly rounded", "SDM 1, 8.3.10"},
+    {"transcendentals", "fpatan f2xm1 fyl2x fyl2xp1", Oracle::kQemu, MaskKind::kUndefined, last_place,
+     "their results are good to one unit in the last place; bhvm's are correctly rounded", "SDM 1, 8.3.10"},
+    {"sine and its kin", "fsin fcos fsincos fptan", Oracle::kQemu, MaskKind::kUndefined, double_precision,
+     "QEMU computes them in double precision", "SDM 1, 8.3.10"},
+    {"out of range", "f2xm1 fyl2xp1", Oracle::kQemu, MaskKind::kUndefined, out_of_range,
+     "the result is undefined for a source out of range", "SDM 2, F2XM1 and FYL2XP1"},
+    {"remainders", "fprem fprem1", Oracle::kQemu, MaskKind::kQemuWrong, remainder_result,
+     "QEMU rounds a remainder to the precision control and gets quotients wrong", "SDM 2, FPREM; SDM 1, 8.1.5.2"},
+    {"pointers in an area", kAreas, Oracle::kQemu, MaskKind::kQemuWrong, pointers_of_an_area,
+     "QEMU writes zeros for the instruction and data pointers and leaves the opcode out", "SDM 1, 10.5.1"},
+    {"reserved bytes of an area", kAreas, Oracle::kQemu, MaskKind::kUndefined, reserved_bytes_of_an_area,
+     "QEMU leaves the reserved bytes of an area alone", "SDM 1, table 10-2"},
+    {"pointers in an environment", "fnstenv fnsave", Oracle::kQemu, MaskKind::kQemuWrong, pointers_of_an_environment,
+     "QEMU's pointers are others than those FXRSTOR loads, and its reserved halves are zeros", "SDM 1, 8.1.10"},
 };
 
 }  // namespace
