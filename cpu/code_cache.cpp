@@ -13,32 +13,8 @@ namespace bhvm {
 
 const Block unlinked_block = {.count = 0x7FFFFFFF, .page = 1};
 
-namespace {
-
-constexpr std::size_t kLongestInstruction = 15;
-
-ZydisDecoder make_decoder(ZydisMachineMode mode, ZydisStackWidth stack) {
-  ZydisDecoder decoder;
-  ZydisDecoderInit(&decoder, mode, stack);
-  // CET, MPX and the like are not claimed by CPUID: their encodings in the NOP space are NOPs.
-  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
-  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
-  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_LZCNT, ZYAN_FALSE);
-  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_TZCNT, ZYAN_FALSE);
-  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_FALSE);
-  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
-  return decoder;
-}
-
-}  // namespace
-
 CodeCache::CodeCache(GuestMemory& memory)
-    : memory_(memory),
-      decoder64_(make_decoder(ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)),
-      decoder32_(make_decoder(ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32)),
-      slots_(kSlots),
-      pages_(memory.size_bytes() / kPageSize),
-      arena_(new u8[kArenaBytes]) {}
+    : memory_(memory), slots_(kSlots), pages_(memory.size_bytes() / kPageSize), arena_(new u8[kArenaBytes]) {}
 
 CodeCache::~CodeCache() = default;
 
@@ -68,23 +44,18 @@ const Block* CodeCache::block_at(PhysicalAddress address, u32 mode, const Physic
   return block;
 }
 
-CodeCache::Decoded CodeCache::decode(const u8* bytes, std::size_t size, u16 page_offset, u32 mode, Instruction& insn) {
-  const ZydisDecoder& decoder = (mode & mode::kCode64) != 0 ? decoder64_ : decoder32_;
-  const ZyanStatus status =
-      ZydisDecoderDecodeFull(&decoder, bytes, std::min(size, kLongestInstruction), &insn.z, insn.operands);
+Decoded CodeCache::decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction& insn) {
   insn.page_offset = page_offset;
   insn.mode = mode;
-  if (ZYAN_SUCCESS(status)) return Decoded::kYes;
-  if (status == ZYDIS_STATUS_NO_MORE_DATA) return size < kLongestInstruction ? Decoded::kTruncated : Decoded::kTooLong;
-  return status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? Decoded::kTooLong : Decoded::kNo;
+  return decoder_.decode(bytes, (mode & mode::kCode64) != 0, insn);
 }
 
-CodeCache::Decoded CodeCache::decode_joined(const u8* first, std::size_t first_size, PhysicalAddress second_page,
-                                            u16 page_offset, u32 mode, Instruction& insn) {
+Decoded CodeCache::decode_joined(const u8* first, std::size_t first_size, PhysicalAddress second_page, u16 page_offset,
+                                 u32 mode, Instruction& insn) {
   std::array<u8, 2 * kLongestInstruction> joined{};
   std::memcpy(joined.data(), first, first_size);
   memory_.read(second_page, joined.data() + first_size, kLongestInstruction);
-  return decode(joined.data(), first_size + kLongestInstruction, page_offset, mode, insn);
+  return decode(std::span(joined).first(first_size + kLongestInstruction), page_offset, mode, insn);
 }
 
 void CodeCache::translate(const Instruction& insn) {
@@ -104,7 +75,7 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   while (!builder_.ended() && builder_.instructions() < limit && offset < kPageSize) {
     Instruction insn;
     const u16 here = static_cast<u16>(offset);
-    Decoded decoded = decode(bytes + offset, kPageSize - offset, here, mode, insn);
+    Decoded decoded = decode({bytes + offset, kPageSize - offset}, here, mode, insn);
     if (decoded == Decoded::kTruncated) {
       if (builder_.instructions() != 0) break;  // it gets a block of its own
       if (second_page == nullptr || !memory_.is_ram(*second_page)) {

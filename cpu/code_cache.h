@@ -16,6 +16,7 @@
 #include "base/types.h"
 #include "base/zeroed_array.h"
 #include "cpu/block_builder.h"
+#include "cpu/decoder.h"
 #include "cpu/op.h"
 #include "softmmu/guest_memory.h"
 
@@ -72,8 +73,7 @@ class CodeCache final : public MemoryObserver {
   std::size_t page_index(PhysicalAddress page) const;
   Block* find(PhysicalAddress address, u32 mode);
   Block* build(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page);
-  enum class Decoded : u8 { kYes, kTruncated, kTooLong, kNo };
-  Decoded decode(const u8* bytes, std::size_t size, u16 page_offset, u32 mode, Instruction& insn);
+  Decoded decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction& insn);
   Decoded decode_joined(const u8* first, std::size_t first_size, PhysicalAddress second_page, u16 page_offset, u32 mode,
                         Instruction& insn);
   void translate(const Instruction& insn);
@@ -84,8 +84,7 @@ class CodeCache final : public MemoryObserver {
   void kill(Block* block);
 
   GuestMemory& memory_;
-  ZydisDecoder decoder64_;
-  ZydisDecoder decoder32_;
+  Decoder decoder_;
   BlockBuilder builder_;
   ZeroedArray<Slot> slots_;
   ZeroedArray<Block*> pages_;  // first block of each RAM page

@@ -54,15 +54,26 @@ BHVM_HANDLER(bit_reg) {
   BHVM_NEXT;
 }
 
-template <class Operation, class T>
-BHVM_HANDLER(bit_mem) {
+/// How far from the operand's address a register's bit number reaches: signed, in units of the operand.
+template <class T>
+BHVM_INLINE i64 bit_step(T number) {
   using S = std::make_signed_t<T>;
+  return (static_cast<i64>(static_cast<S>(number)) >> std::countr_zero(kBits<T>)) * static_cast<i64>(sizeof(T));
+}
+
+/// cpu.scratch = base + index + step, for effective addresses that are cut to 32 or 16 bits or checked by a segment.
+template <class T>
+BHVM_HANDLER(bit_step_to_scratch) {
+  cpu.scratch = address_of(cpu, op) + static_cast<u64>(bit_step<T>(operand<T>(cpu, op->src)));
+  BHVM_NEXT;
+}
+
+/// `stepped`: the address has the step in it.
+template <class Operation, class T, bool stepped>
+BHVM_HANDLER(bit_mem) {
   const T index = static_cast<T>(operand<T>(cpu, op->src) | static_cast<u64>(op->imm));
-  // A register's bit number reaches beyond the operand: signed, in units of the operand.
-  const i64 step = (static_cast<i64>(static_cast<S>(operand<T>(cpu, op->src))) >> std::countr_zero(kBits<T>)) *
-                   static_cast<i64>(sizeof(T));
-  u64 linear = address_of(cpu, op) + static_cast<u64>(step);
-  if (!cpu.code64()) linear &= 0xFFFFFFFF;
+  u64 linear = address_of(cpu, op);
+  if constexpr (!stepped) linear += static_cast<u64>(bit_step<T>(operand<T>(cpu, op->src)));
   const T bit = static_cast<T>(T{1} << (index & (kBits<T> - 1)));
   T a;
   if constexpr (Operation::kWrites) {
@@ -77,14 +88,40 @@ BHVM_HANDLER(bit_mem) {
   BHVM_NEXT;
 }
 
+/// The bit number is a part of the effective address: it goes in before that is cut and checked.
+Address stepped_address(BlockBuilder& block, const Instruction& insn) {
+  static constexpr ByWidth kStep = {nullptr, bit_step_to_scratch<u16>, bit_step_to_scratch<u32>,
+                                    bit_step_to_scratch<u64>};
+  ZydisDecodedOperand memory = insn.operand(0);
+  ZydisDecodedOperandMem& m = memory.mem;
+  Op& op = block.emit(kStep[width_index(insn.width(0))], false);
+  op.src = register_of(insn, 1);
+  op.index = BlockBuilder::offset_of(m.index);
+  op.scale = static_cast<u8>(std::countr_zero(std::max(m.scale, u8{1})));
+  if (m.base != ZYDIS_REGISTER_EIP) {
+    op.base = BlockBuilder::offset_of(m.base);
+    m.base = ZYDIS_REGISTER_NONE;
+  }
+  m.index = ZYDIS_REGISTER_NONE;
+  m.scale = 1;
+  return block.address_with_scratch_index(insn, memory);
+}
+
 template <class Operation>
 bool translate_bit(BlockBuilder& block, const Instruction& insn) {
   static constexpr ByWidth kReg = {nullptr, bit_reg<Operation, u16>, bit_reg<Operation, u32>, bit_reg<Operation, u64>};
-  static constexpr ByWidth kMem = {nullptr, bit_mem<Operation, u16>, bit_mem<Operation, u32>, bit_mem<Operation, u64>};
+  static constexpr ByWidth kMem = {nullptr, bit_mem<Operation, u16, false>, bit_mem<Operation, u32, false>,
+                                   bit_mem<Operation, u64, false>};
+  static constexpr ByWidth kSteppedMem = {nullptr, bit_mem<Operation, u16, true>, bit_mem<Operation, u32, true>,
+                                          bit_mem<Operation, u64, true>};
   const unsigned bits = insn.width(0);
   const bool memory = insn.is_memory(0);
-  const Address address = memory ? block.address(insn, insn.operand(0)) : Address{};
-  Op& op = memory ? block.emit(kMem[width_index(bits)], address) : block.emit(kReg[width_index(bits)], false);
+  const bool stepped = memory && insn.is_register(1) && insn.z.address_width != 64;
+  const Address address = stepped  ? stepped_address(block, insn)
+                          : memory ? block.address(insn, insn.operand(0))
+                                   : Address{};
+  const ByWidth& forms = stepped ? kSteppedMem : kMem;
+  Op& op = memory ? block.emit(forms[width_index(bits)], address) : block.emit(kReg[width_index(bits)], false);
   if (!memory) op.dst = register_of(insn, 0);
   if (insn.is_immediate(1)) {
     op.src = BlockBuilder::offset_of(ZYDIS_REGISTER_NONE);

@@ -41,9 +41,31 @@ u64 Comparer::explained_by(std::size_t row, const MaskContext& context, const Ou
   if (mask.oracle != context.oracle) return 0;
   u64 bits = mask.explain(context, difference) & difference.bits();
   if (bits != 0 && mask.kind == MaskKind::kQemuWrong && native != nullptr && native_knows(difference.field)) {
-    bits &= ~(word_of(*native, context.pristine, difference.field, difference.index) ^ difference.ours);
+    bits &= ~contradicted_by(*native, context, difference);
   }
   return bits;
+}
+
+u64 Comparer::contradicted_by(const Outcome& native, const MaskContext& context, const Difference& difference) {
+  Difference host{difference.field, difference.index, difference.ours,
+                  word_of(native, context.pristine, difference.field, difference.index)};
+  if (host.bits() == 0) return 0;
+  // What the host cannot know, or leaves undefined otherwise, contradicts nobody.
+  MaskContext seen{context.group, context.input,   context.pristine,     context.ours,
+                   native,        Oracle::kNative, context.instructions, nullptr};
+  u64 left = host.bits();
+  const std::span<const MaskRow> table = mask_table();
+  for (std::size_t row = 0; row < table.size() && left != 0; ++row) {
+    if (table[row].oracle != Oracle::kNative) continue;
+    if (table[row].mnemonics == "*") left &= ~table[row].explain(seen, host);
+  }
+  for (std::size_t i = 0; i < decoded_.instructions.size() && left != 0; ++i) {
+    seen.instruction = &decoded_.instructions[i];
+    for (const u16 row : decoded_.rows[i]) {
+      if (table[row].oracle == Oracle::kNative) left &= ~table[row].explain(seen, host);
+    }
+  }
+  return left;
 }
 
 bool Comparer::explain(const MaskContext& context, const Outcome* native, std::vector<Difference>& differences) {

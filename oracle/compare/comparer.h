@@ -41,6 +41,8 @@ class Comparer {
   };
   void decode(const CaseGroup& group);
   bool explain(const MaskContext& context, const Outcome* native, std::vector<Difference>& differences);
+  /// Bits of a difference in which the host's own outcome does not side with ours, though it could.
+  u64 contradicted_by(const Outcome& native, const MaskContext& context, const Difference& difference);
   u64 explained_by(std::size_t row, const MaskContext& context, const Outcome* native, const Difference& difference);
 
   ComparisonCounts counts_;

@@ -82,9 +82,32 @@ u64 reserved_without_present(const MaskContext& c, const Difference& d) {
   return d.field == Field::kErrorCode && c.ours.vector == kPageFault && both ? d.ours & kPresentBit : 0;
 }
 
-/// A bits of pages that a faulting instruction looked at before it faulted, or did not.
-u64 accessed_before_fault(const MaskContext& c, const Difference& d) {
-  return d.field == Field::kAccessed && c.ours.vector == kPageFault ? ~u64{0} : 0;
+/// A and D bits of pages that a faulting instruction looked at before it faulted, or did not.
+u64 page_bits_before_fault(const MaskContext& c, const Difference& d) {
+  const bool page_bits = d.field == Field::kAccessed || d.field == Field::kDirty;
+  return page_bits && c.ours.vector == kPageFault ? d.theirs & ~d.ours : 0;
+}
+
+u64 stack_fault_as_general_protection(const MaskContext& c, const Difference& d) {
+  return d.field == Field::kVector && c.ours.vector == kStackFault && c.theirs.vector == kGeneralProtection ? ~u64{0}
+                                                                                                            : 0;
+}
+
+/// A write that faults, or a string element, after which QEMU has flags that belong to what did not happen.
+u64 flags_before_fault(const MaskContext& c, const Difference& d) {
+  if (d.field != Field::kRflags || !is_fault(c.ours.vector)) return 0;
+  const DecodedInstruction* insn = faulting_instruction(c);
+  if (insn == nullptr) return 0;
+  const bool repeated = insn->z.meta.category == ZYDIS_CATEGORY_STRINGOP;
+  return repeated || reads_and_writes_memory(*insn) ? kStatusFlags : 0;
+}
+
+/// Bytes of an instruction that cannot be fetched: QEMU may decide on fewer bytes.
+u64 decided_before_fetched(const MaskContext& c, const Difference&) {
+  constexpr u32 kFetch = 1 << 4;
+  const bool fetch = c.ours.vector == kPageFault && (c.ours.error_code & kFetch) != 0 && c.ours.cr2 > c.ours.rip &&
+                     c.ours.cr2 < c.ours.rip + 15;
+  return fetch && (c.theirs.vector == kInvalidOpcode || c.theirs.vector == kGeneralProtection) ? ~u64{0} : 0;
 }
 
 u64 cpuid_result(const MaskContext&, const Difference& d) {
@@ -122,9 +145,15 @@ constexpr MaskRow kRows[] = {
      "QEMU checks neither a null FS or GS nor the type of CS", "SDM 3, 5.4.1 and 5.5"},
     {"RSVD without P", "*", Oracle::kQemu, MaskKind::kQemuWrong, reserved_without_present,
      "QEMU reports a reserved bit in an entry that it calls not present", "SDM 3, 4.7, RSVD flag"},
-    {"A bits before a fault", "*", Oracle::kQemu, MaskKind::kUndefined, accessed_before_fault,
-     "which of its pages a faulting instruction has looked at before the fault is not told",
-     "SDM 3, 4.8 (accessed flags may be set by accesses that do not complete)"},
+    {"A and D bits before a fault", "*", Oracle::kQemu, MaskKind::kUndefined, page_bits_before_fault,
+     "QEMU also marks pages that a faulting instruction used before the fault",
+     "SDM 3, 4.8: accessed and dirty flags may be set by accesses that do not complete"},
+    {"#SS as #GP", "*", Oracle::kQemu, MaskKind::kQemuWrong, stack_fault_as_general_protection,
+     "QEMU raises #GP for every non-canonical address", "SDM 3, 6.15, interrupt 12; SDM 1, 3.3.7.1"},
+    {"flags before a fault", "*", Oracle::kQemu, MaskKind::kQemuWrong, flags_before_fault,
+     "QEMU changes flags before a write that faults, and in the middle of REP CMPS and SCAS", "SDM 3, 6.5, faults"},
+    {"decided before fetched", "*", Oracle::kQemu, MaskKind::kQemuWrong, decided_before_fetched,
+     "QEMU raises #UD or #GP without fetching the rest of the instruction", "SDM 3, 6.9, table 6-2"},
     {"CPUID", "cpuid", Oracle::kQemu, MaskKind::kVaries, cpuid_result, "identifies the processor", "SDM 2, CPUID"},
     {"CPUID, host", "cpuid", Oracle::kNative, MaskKind::kVaries, cpuid_result, "identifies the processor",
      "SDM 2, CPUID"},

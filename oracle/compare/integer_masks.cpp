@@ -122,6 +122,43 @@ u64 double_shift_too_far(const MaskContext& c, const Difference& d) {
   return d.field == Field::kGpr && ZydisRegisterGetId(wide) == d.index ? u64{0xFFFF} : 0;
 }
 
+bool is_destination(const MaskContext& c, const Difference& d) {
+  const ZydisDecodedOperand& to = c.instruction->operands[0];
+  if (d.field != Field::kGpr || to.type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
+  const ZydisRegister wide = ZydisRegisterGetLargestEnclosing(c.instruction->z.machine_mode, to.reg.value);
+  return ZydisRegisterGetId(wide) == d.index;
+}
+
+u64 scan_of_zero(const MaskContext& c, const Difference& d) {
+  return is_destination(c, d) && (c.ours.rflags & kZero) != 0 ? ~u64{0} : 0;
+}
+
+u64 swap_of_16_bits(const MaskContext& c, const Difference& d) {
+  return is_destination(c, d) && c.instruction->operands[0].size == 16 ? ~u64{0} : 0;
+}
+
+/// INT n through a gate it may not use: the selector part of the error code.
+u64 gate_error_code(const MaskContext& c, const Difference& d) {
+  const u64 vector = c.instruction->operands[0].imm.value.u & 0xFF;
+  return d.field == Field::kErrorCode && d.ours == vector * 8 + 2 && d.theirs == vector * 16 + 2 ? ~u64{0} : 0;
+}
+
+/// CLFLUSH and the like are subject to the checks of a byte load.
+u64 no_checks_of_flush(const MaskContext& c, const Difference& d) {
+  if (d.field == Field::kAccessed) return ~u64{0};
+  return c.ours.vector == kPageFault || c.ours.vector == kGeneralProtection || c.ours.vector == kStackFault ? ~u64{0}
+                                                                                                            : 0;
+}
+
+/// MOVSXD with a 16-bit operand size reads 16 bits.
+u64 movsxd_reads_too_much(const MaskContext& c, const Difference&) {
+  return c.instruction->operands[0].size == 16 && c.theirs.vector == kPageFault ? ~u64{0} : 0;
+}
+
+u64 no_such_nop(const MaskContext& c, const Difference&) {
+  return c.theirs.vector == kInvalidOpcode && c.ours.vector != kInvalidOpcode ? ~u64{0} : 0;
+}
+
 u64 alias_of_test(const MaskContext& c, const Difference&) {
   return c.theirs.vector == kInvalidOpcode && (c.instruction->z.opcode == 0xF6 || c.instruction->z.opcode == 0xF7) &&
                  c.instruction->z.raw.modrm.reg == 1
@@ -146,6 +183,19 @@ constexpr MaskRow kRows[] = {
      "a count beyond the operand's width leaves the destination undefined", "SDM 2, SHLD"},
     {"SHLD and SHRD too far, host", "shld shrd", Oracle::kNative, MaskKind::kUndefined, double_shift_too_far,
      "a count beyond the operand's width leaves the destination undefined", "SDM 2, SHLD"},
+    {"BSF and BSR of zero", "bsf bsr", Oracle::kQemu, MaskKind::kUndefined, scan_of_zero,
+     "the destination is undefined when the source is zero", "SDM 2, BSF and BSR"},
+    {"BSF and BSR of zero, host", "bsf bsr", Oracle::kNative, MaskKind::kUndefined, scan_of_zero,
+     "the destination is undefined when the source is zero", "SDM 2, BSF and BSR"},
+    {"BSWAP of 16 bits", "bswap", Oracle::kQemu, MaskKind::kUndefined, swap_of_16_bits, "undefined", "SDM 2, BSWAP"},
+    {"error code of INT n", "int", Oracle::kQemu, MaskKind::kQemuWrong, gate_error_code,
+     "QEMU scales the vector by the size of a gate in IA-32e mode", "SDM 3, 6.13"},
+    {"CLFLUSH checks nothing", "clflush", Oracle::kQemu, MaskKind::kQemuWrong, no_checks_of_flush,
+     "QEMU takes it for a NOP; it has the checks and the A bit of a byte load", "SDM 2, CLFLUSH"},
+    {"MOVSXD of 16 bits", "movsxd", Oracle::kQemu, MaskKind::kQemuWrong, movsxd_reads_too_much, "QEMU reads 32 bits",
+     "SDM 2, MOVSXD"},
+    {"hint NOPs", "nop", Oracle::kQemu, MaskKind::kQemuWrong, no_such_nop, "QEMU does not know all of the NOP space",
+     "SDM 2, appendix A, table A-3 and NOP"},
     {"TEST as F6 /1 and F7 /1", "test", Oracle::kQemu, MaskKind::kQemuWrong, alias_of_test,
      "QEMU has no such encoding; processors execute it as TEST", "SDM 2, appendix A, table A-6"},
 };

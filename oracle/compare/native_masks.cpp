@@ -22,9 +22,22 @@ u64 page_fault_in_kernel_half(const MaskContext& c, const Difference& d) {
   return d.field == Field::kErrorCode && c.ours.vector == kPageFault && kernel_half ? kProtection : 0;
 }
 
+/// RCX, RSI and RDI under a 32-bit address size: hardware clears the upper halves even when nothing was counted.
+u64 upper_half_of_string_register(const MaskContext& c, const Difference& d) {
+  const bool counted = d.field == Field::kGpr && (d.index == 1 || d.index == 6 || d.index == 7);
+  return counted && c.instruction->z.address_width == 32 ? ~u64{0xFFFFFFFF} : 0;
+}
+
+constexpr std::string_view kStrings =
+    "movsb movsw movsd movsq cmpsb cmpsw cmpsd cmpsq stosb stosw stosd stosq lodsb lodsw lodsd lodsq scasb scasw scasd "
+    "scasq";
+
 constexpr MaskRow kRows[] = {
     {"#PF of pages without access", "*", Oracle::kNative, MaskKind::kHost, page_fault_of_absent_page,
      "supervisor pages and entries with reserved bits are absent pages in a process", "Linux, mprotect(2)"},
+    {"upper halves of string registers", kStrings, Oracle::kNative, MaskKind::kUndefined, upper_half_of_string_register,
+     "whether a 32-bit address size clears the upper halves of RCX, RSI, RDI when no element was done",
+     "SDM 2, REP: says nothing of it"},
     {"#PF in the kernel's half", "*", Oracle::kNative, MaskKind::kHost, page_fault_in_kernel_half,
      "Linux tells a process that every page beyond its own half is present", "Linux, arch/x86/mm/fault.c"},
 };

@@ -5,17 +5,6 @@
 namespace bhvm::oracle {
 namespace {
 
-ZydisDecoder make_decoder(ZydisMachineMode mode, ZydisStackWidth stack) {
-  ZydisDecoder decoder;
-  ZydisDecoderInit(&decoder, mode, stack);
-  for (const ZydisDecoderMode off :
-       {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_LZCNT, ZYDIS_DECODER_MODE_TZCNT,
-        ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE}) {
-    ZydisDecoderEnableMode(&decoder, off, ZYAN_FALSE);
-  }
-  return decoder;
-}
-
 void add_opcode(Bytes& out, const Encoding& e) {
   if (e.map != OpcodeMap::kOneByte) out.add(0x0F);
   if (e.map == OpcodeMap::k0F38) out.add(0x38);
@@ -81,16 +70,10 @@ Bytes assemble(const Encoding& e, const Choices& c, bool code64) {
   return out;
 }
 
-Decoder::Decoder()
-    : decoder64_(make_decoder(ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)),
-      decoder32_(make_decoder(ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32)) {}
-
-bool Decoder::decode(const u8* bytes, unsigned size, bool code64, Instruction& insn) const {
-  constexpr unsigned kLongestInstruction = 15;
+bool decode(const Decoder& decoder, std::span<const u8> bytes, bool code64, Instruction& insn) {
   insn.page_offset = 0;
   insn.mode = mode_key(code64);
-  return ZYAN_SUCCESS(ZydisDecoderDecodeFull(code64 ? &decoder64_ : &decoder32_, bytes,
-                                             std::min(size, kLongestInstruction), &insn.z, insn.operands));
+  return decoder.decode(bytes, code64, insn) == Decoded::kYes;
 }
 
 u32 mode_key(bool code64) {

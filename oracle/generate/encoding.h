@@ -8,7 +8,7 @@
 #include <array>
 
 #include "base/types.h"
-#include "cpu/block_builder.h"
+#include "cpu/decoder.h"
 
 namespace bhvm::oracle {
 
@@ -69,17 +69,9 @@ struct Choices {
 /// The bytes of an instance, with all eight of `tail`: decoding tells how many of them belong.
 Bytes assemble(const Encoding& encoding, const Choices& choices, bool code64);
 
-/// Decodes as bhvm's code cache does.
-class Decoder {
- public:
-  Decoder();
-  /// False if there is no instruction at the start of the bytes. Its mode and page offset are set too.
-  bool decode(const u8* bytes, unsigned size, bool code64, Instruction& insn) const;
-
- private:
-  ZydisDecoder decoder64_;
-  ZydisDecoder decoder32_;
-};
+/// Decodes as bhvm's code cache does: false if there is no instruction at the start of the bytes. Its mode and page
+/// offset are set too.
+bool decode(const Decoder& decoder, std::span<const u8> bytes, bool code64, Instruction& insn);
 
 /// The mode key of instruction cases.
 u32 mode_key(bool code64);

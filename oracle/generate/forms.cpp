@@ -152,7 +152,7 @@ class Walk {
     choices.reg = static_cast<u8>(modrm >> 3 & 7);
     choices.rm = static_cast<u8>(modrm & 7);
     const Bytes bytes = assemble(e, choices, code64_);
-    return decoder_.decode(bytes.data.data(), bytes.size, code64_, insn);
+    return oracle::decode(decoder_, {bytes.data.data(), bytes.size}, code64_, insn);
   }
 
   void enter(const Encoding& e, bool decoded, u64 signature, const Instruction& insn) {

@@ -61,7 +61,7 @@ u16 selector_value(Dice& dice) {
 }
 
 bool InstanceMaker::belongs(const Form& form, const Bytes& bytes, Instruction& insn) {
-  const bool decoded = decoder_.decode(bytes.data.data(), bytes.size, form.code64, insn);
+  const bool decoded = decode(decoder_, {bytes.data.data(), bytes.size}, form.code64, insn);
   if (!form.accepted) return !decoded || (!is_narrow_branch(insn) && !accepted_by_translator(insn, builder_));
   return decoded && signature_of(insn) == form.signature && !is_narrow_branch(insn);
 }
@@ -172,7 +172,7 @@ void InstanceMaker::settle(Instance& instance, u64 address, const CodePlace& pla
       settle_immediates(instance, place);
   }
   const bool decoded =
-      decoder_.decode(instance.bytes.data.data(), instance.bytes.size, instance.form->code64, instance.insn);
+      decode(decoder_, {instance.bytes.data.data(), instance.bytes.size}, instance.form->code64, instance.insn);
   BHVM_CHECK(decoded && instance.insn.length() == instance.bytes.size, "an instruction changed with its immediates");
 }
 

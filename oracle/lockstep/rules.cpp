@@ -92,9 +92,9 @@ UndefinedFlags undefined_flags(ZydisMnemonic mnemonic, const ShiftCount& shift) 
     case ZYDIS_MNEMONIC_SHL:
     case ZYDIS_MNEMONIC_SHR:
     case ZYDIS_MNEMONIC_SAR:
-      // CF is defined as long as the count is not above the width; SAR's always is.
+      // SHL's and SHR's CF is undefined when the count reaches the operand's size.
       if (count == 0) return {};
-      return {kAf | (count != 1 ? kOf : 0) | (count > shift.width && mnemonic != ZYDIS_MNEMONIC_SAR ? kCf : 0),
+      return {kAf | (count != 1 ? kOf : 0) | (count >= shift.width && mnemonic != ZYDIS_MNEMONIC_SAR ? kCf : 0),
               Rule::kShiftFlags};
     case ZYDIS_MNEMONIC_SHLD:
     case ZYDIS_MNEMONIC_SHRD:

@@ -1,4 +1,8 @@
 // MOV to and from CR0, CR2, CR3, CR4 and CR8, XSETBV and XGETBV: what must fault and what must not.
+//
+// Left out is what QEMU 7.2 does not come back from: reserved bits of CR3 and CR4, on which it leaves for a hypervisor
+// that is not there; CR0.PE, CR0.PG and CR4.PAE cleared in IA-32e mode, which it lets pass. Unit tests cover these
+// (tests/cpu/system/control_registers_test.cpp).
 #include <fmt/format.h>
 
 #include "oracle/system/scenario.h"
@@ -25,7 +29,6 @@ Code from_control(unsigned number) {
 
 Mode mode_of(bool code64) { return code64 ? Mode::kUser64 : Mode::kUser32; }
 
-/// CR0: everything but what would leave paging for good. Outside 64-bit code a write that clears PG would succeed.
 void write_cr0(Scene& scene, bool code64) {
   Dice& dice = scene.dice;
   scene.code(mode_of(code64), to_control(scene, 0, code64));
@@ -41,12 +44,6 @@ void write_cr0(Scene& scene, bool code64) {
         break;
       case 2:
         value |= cr0::kCd | cr0::kNw;
-        break;
-      case 3:
-        if (code64) value &= ~cr0::kPg;  // #GP in 64-bit code
-        break;
-      case 4:
-        value &= ~cr0::kPe;  // with PG: #GP
         break;
       case 5:
         if (code64) value |= u64{1} << (32 + dice.below(32));
@@ -70,7 +67,6 @@ void write_cr3(Scene& scene, bool code64) {
   scene.cases([&](Draft& d) {
     d.level(mostly_supervisor(scene));
     u64 value = guest_addresses().page_tables | (dice.bits() & 0xFFF);
-    if (code64 && dice.one_in(3)) value |= u64{1} << (46 + dice.below(18));
     d.reg(kRax) = value;
   });
 }
@@ -81,19 +77,8 @@ void write_cr4(Scene& scene, bool code64) {
   scene.cases([&](Draft& d) {
     d.level(dice.percent(85) ? u8{0} : static_cast<u8>(dice.below(3)));
     u64 value = kStandardCr4 ^ scene.few_of(cr4::kSupported & ~cr4::kPae);
-    switch (dice.below(8)) {
-      case 0:
-        value &= ~cr4::kPae;  // #GP in IA-32e mode
-        break;
-      case 1:
-        value |= u64{1} << dice.below(64);
-        break;
-      case 2:
-        value |= u64{1} << (12 + dice.below(12));
-        break;
-      default:
-        break;
-    }
+    // Bits that CPUID does not claim here, and that QEMU knows.
+    if (dice.one_in(4)) value |= scene.few_of(cr4::kVme | cr4::kPvi | cr4::kMce);
     d.reg(kRax) = code64 ? value : static_cast<u32>(value);
   });
 }

@@ -51,6 +51,7 @@ void write_smap(Scene& scene) {
   });
 }
 
+/// Only what does no harm where LOCK is ignored: QEMU does that at times.
 void write_lock(Scene& scene, bool code64) {
   struct Illegal {
     u8 bytes[4];
@@ -58,17 +59,11 @@ void write_lock(Scene& scene, bool code64) {
   };
   static constexpr Illegal kIllegal[] = {
       {{0xF0, 0xFA}, 2},              // cli
-      {{0xF0, 0xCF}, 2},              // iret
-      {{0xF0, 0x0F, 0x30}, 3},        // wrmsr
       {{0xF0, 0x0F, 0x05}, 3},        // syscall
       {{0xF0, 0x0F, 0x06}, 3},        // clts
       {{0xF0, 0x8E, 0xD8}, 3},        // mov ds, ax
       {{0xF0, 0xCD, 0x03}, 3},        // int 3
-      {{0xF0, 0xF4}, 2},              // hlt
-      {{0xF0, 0x0F, 0x01, 0x13}, 4},  // lgdt
-      {{0xF0, 0x0F, 0x00, 0xD8}, 4},  // ltr
       {{0xF0, 0x9D}, 2},              // popf
-      {{0xF0, 0xCB}, 2},              // retf
       {{0xF0, 0xEE}, 2},              // out
       {{0xF0, 0x0F, 0x01, 0x3B}, 4},  // invlpg
       {{0xF0, 0x0F, 0x23, 0xC0}, 4},  // mov dr0, eax

@@ -26,7 +26,7 @@ constexpr Way kWays[] = {
 };
 
 /// Draws a gate to a code segment, with at most one or two things wrong.
-GateImage draw_gate(Scene& scene, Draft& d, u8 level, bool undefined) {
+GateImage draw_gate(Scene& scene, Draft& d, u8 level, u8 vector) {
   Dice& dice = scene.dice;
   const u16 code_slot = layout::slot(dice.below(layout::kSlots));
   const u8 inner = static_cast<u8>(dice.below(level + 1u));
@@ -34,7 +34,8 @@ GateImage draw_gate(Scene& scene, Draft& d, u8 level, bool undefined) {
   GateImage gate{.type = static_cast<u8>(dice.coin() ? kTypeInterruptGate : kTypeTrapGate),
                  .dpl = 3,
                  .selector = static_cast<u16>(code_slot | dice.below(4)),
-                 .offset = scene.landing(false, undefined)};
+                 // INT3 as the way in: the handler must not be INT3 too.
+                 .offset = scene.landing(false, vector == 3)};
   if (dice.one_in(3)) gate.ist = static_cast<u8>(1 + dice.below(7));
   switch (dice.below(20)) {
     case 0:
@@ -50,7 +51,8 @@ GateImage draw_gate(Scene& scene, Draft& d, u8 level, bool undefined) {
       gate.non_system = true;
       break;
     case 4:
-      gate.offset = scene.non_canonical();
+      // QEMU goes there and faults; with the gate of that fault itself, for ever.
+      if (vector != 13) gate.offset = scene.non_canonical();
       break;
     case 5:
       gate.selector = static_cast<u16>(dice.below(4));
@@ -133,8 +135,6 @@ void bend_stack(Scene& scene, Draft& d) {
 
 void write_gate(Scene& scene, const Way& way, bool code64) {
   Dice& dice = scene.dice;
-  // INT3 as the way in: the handler must not be INT3 too.
-  const bool undefined = way.vector == 3;
   Code code(way.code);
   if (way.vector == 6 || way.vector == 3) code.add({0x90});
   scene.code(code64 ? Mode::kUser64 : Mode::kUser32, code);
@@ -143,7 +143,7 @@ void write_gate(Scene& scene, const Way& way, bool code64) {
     const u8 level = needs_user ? static_cast<u8>(1 + dice.below(3)) : scene.cpl();
     d.level(level);
     if (way.vector == 4 && dice.percent(80)) d.flags(rflags::kOf);
-    d.gate(way.vector, draw_gate(scene, d, level, undefined));
+    d.gate(way.vector, draw_gate(scene, d, level, way.vector));
     bend_stack(scene, d);
     if (dice.one_in(4)) d.flags(dice.coin() ? rflags::kNt : rflags::kDf);
     if (dice.one_in(4)) d.flags(dice.bits() & rflags::kIopl);

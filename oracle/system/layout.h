@@ -47,9 +47,9 @@ inline constexpr u64 descriptor_linear(u16 selector) {
   return ((selector & 4) != 0 ? kLdt : kGdt) + (selector & 0xFFF8);
 }
 
-// The TSS: I/O bitmap of 32 bytes behind the 104 architectural ones, then a byte of ones.
+// The TSS: I/O bitmap of 40 bytes behind the 104 architectural ones, then a byte of ones.
 inline constexpr u16 kIoMapBase = 104;
-inline constexpr u16 kIoMapBytes = 32;
+inline constexpr u16 kIoMapBytes = 40;
 inline constexpr u16 kTssLimit = kIoMapBase + kIoMapBytes;
 inline constexpr u64 tss_rsp(unsigned level) { return kTss + 4 + 8 * level; }
 inline constexpr u64 tss_ist(unsigned ist) { return kTss + 36 + 8 * (ist - 1); }

@@ -58,7 +58,7 @@ void write_nested(Scene& scene, const First& first) {
     d.descriptor(layout::slot(1), SegmentImage{.type = kTypeData, .dpl = 3, .present = false}.raw());
     d.reg(kRax) = layout::slot(1) | 3;
     d.poke(layout::tss_ist(2), scene.non_canonical());
-    d.poke(layout::tss_ist(3), page_linear(dice.coin() ? 30 : 10) + dice.below(64));
+    d.poke(layout::tss_ist(3), page_linear(dice.coin() ? 30 : 10) + dice.below(16));
     constexpr u8 kSecond[] = {10, 11, 12, 13, 14};
     d.gate(first.vector, broken_gate(scene, first.vector));
     for (const u8 vector : kSecond) {

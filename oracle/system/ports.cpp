@@ -1,4 +1,4 @@
-// IN, OUT, INS and OUTS under IOPL and the I/O permission bitmap. The ports exist in no machine.
+// IN, OUT, INS and OUTS under IOPL and the I/O permission bitmap. Nothing answers at these ports in either machine.
 #include <fmt/format.h>
 
 #include "oracle/system/scenario.h"
@@ -6,7 +6,7 @@
 namespace bhvm::oracle {
 namespace {
 
-constexpr u16 kFirstPort = 0xE0;  // 32 of them: the last ones of the bitmap
+constexpr u16 kFirstPort = 0x120;  // 32 of them: the last ones of the bitmap
 
 struct Form {
   const char* name;
@@ -20,10 +20,10 @@ constexpr Form kForms[] = {
     {"out dx, al", {0xEE}, false},
     {"out dx, ax", {0x66, 0xEF}, false},
     {"out dx, eax", {0xEF}, false},
-    {"in al, imm8", {0xE4, 0xE8}, false},
-    {"in eax, imm8", {0xE5, 0xFE}, false},
-    {"out imm8, al", {0xE6, 0xE9}, false},
-    {"out imm8, eax", {0xE7, 0xFC}, false},
+    {"in al, imm8", {0xE4, 0x28}, false},
+    {"in eax, imm8", {0xE5, 0x3E}, false},
+    {"out imm8, al", {0xE6, 0x29}, false},
+    {"out imm8, eax", {0xE7, 0x3C}, false},
     {"insb", {0x6C}, true},
     {"insd", {0x6D}, true},
     {"rep insw", {0xF3, 0x66, 0x6D}, true},
@@ -40,8 +40,11 @@ void write_form(Scene& scene, const Form& form, bool code64) {
     d.flags(dice.bits() & rflags::kIopl & dice.bits());
     d.reg(kRdx) = dice.one_in(8) ? 0x1200 + dice.below(0x100) : kFirstPort + dice.below(0x22);
     d.reg(kRcx) = dice.below(4);
-    const u64 map = layout::kTss + layout::kIoMapBase + kFirstPort / 8;
-    d.poke(map, dice.one_in(3) ? 0 : dice.bits() & dice.bits() & dice.bits(), 4);
+    // Ports 20H to 3FH, of the forms with an immediate, and those of DX.
+    for (const u64 port : {u64{0x20}, u64{kFirstPort}}) {
+      const u64 bits = dice.one_in(3) ? 0 : dice.bits() & dice.bits() & dice.bits();
+      d.poke(layout::kTss + layout::kIoMapBase + port / 8, bits, 4);
+    }
     if (dice.one_in(8))
       d.poke(layout::kTssIoMapBase, dice.coin() ? layout::kTssLimit + 1 - dice.below(4) : dice.bits(), 2);
     if (dice.one_in(3)) {

@@ -26,7 +26,7 @@ bool kernel(const CaseGroup& group) {
 bool find_main(const Decoder& decoder, const CaseGroup& group, Instance& main, unsigned& at) {
   const Group& g = group.group;
   for (at = 0; at < g.code_bytes; at += main.insn.length()) {
-    if (!decoder.decode(g.code + at, g.code_bytes - at, code64(group), main.insn)) return false;
+    if (!decode(decoder, {g.code + at, g.code_bytes - at}, code64(group), main.insn)) return false;
     main.bytes.size = main.insn.length();
     if (form_name(main.insn) == group.form) return true;
   }

@@ -40,7 +40,7 @@ TEST_F(Instances, DecodeBackToTheirForm) {
     for (int i = 0; i < 12; ++i) {
       const Instance instance = make(form);
       Instruction insn;
-      const bool decoded = decoder.decode(instance.bytes.data.data(), instance.bytes.size, form.code64, insn);
+      const bool decoded = decode(decoder, {instance.bytes.data.data(), instance.bytes.size}, form.code64, insn);
       if (form.accepted) {
         ASSERT_TRUE(decoded) << form.name;
         EXPECT_EQ(insn.length(), instance.bytes.size) << form.name;
