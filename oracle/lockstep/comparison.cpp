@@ -14,13 +14,15 @@ constexpr std::string_view kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
 constexpr std::string_view kSegmentNames[] = {"es", "cs", "ss", "ds", "fs", "gs"};
 constexpr std::string_view kDebugNames[] = {"dr0", "dr1", "dr2", "dr3"};
 
+constexpr u16 kBusy = 1 << 1;  // of a TSS descriptor's type (SDM 3, 8.2.2)
+
 bool is_null(const QemuSegment& segment) { return (segment.selector & ~3) == 0; }
 bool is_present(u16 attributes) { return (attributes & descriptor::kPresent) != 0; }
 
 /// Calls visit(name, part of the name, ours, theirs) for every field that is compared.
 template <class Visit>
 void visit_segment(std::string_view name, const SegmentState& ours, const QemuSegment& theirs, bool always_base,
-                   const Visit& visit) {
+                   const Visit& visit, u16 ignored_attributes = 0) {
   visit(name, "", u64{ours.selector}, u64{theirs.selector});
   if (is_null(theirs)) {  // Rule::kNullSegment
     if (always_base) visit(name, ".base", ours.base, theirs.base);
@@ -31,7 +33,8 @@ void visit_segment(std::string_view name, const SegmentState& ours, const QemuSe
   if (present || always_base) visit(name, ".base", ours.base, theirs.base);
   if (!present) return;
   visit(name, ".limit", u64{ours.limit}, u64{theirs.limit});
-  visit(name, ".attributes", u64{ours.attributes}, u64{theirs.attributes()});
+  const u64 compared = 0xFFFFu & ~u64{ignored_attributes};
+  visit(name, ".attributes", ours.attributes & compared, theirs.attributes() & compared);
 }
 
 template <class Visit>
@@ -47,7 +50,7 @@ void visit_fields(const CpuState& ours, bool shadow, const QemuState& theirs, co
     visit_segment(kSegmentNames[i], ours.segments[i], theirs.segments[i], i == kFs || i == kGs, visit);
   }
   visit_segment("ldtr", ours.ldtr, theirs.ldtr, false, visit);
-  visit_segment("tr", ours.tr, theirs.tr, false, visit);
+  visit_segment("tr", ours.tr, theirs.tr, false, visit, kBusy);  // Rule::kTaskBusy
   visit("gdtr", ".base", ours.gdtr.base, theirs.gdtr.base);
   visit("gdtr", ".limit", u64{ours.gdtr.limit}, u64{theirs.gdtr.limit});
   visit("idtr", ".base", ours.idtr.base, theirs.idtr.base);
@@ -85,12 +88,14 @@ bool equal(const CpuState& ours, bool shadow, const QemuState& theirs) {
   return difference == 0;
 }
 
-bool null_segments_differ(const CpuState& ours, const QemuState& theirs) {
+void count_tolerated(const CpuState& ours, const QemuState& theirs, RuleCounts& rules) {
   for (unsigned i = 0; i < kSegmentCount; ++i) {
     const QemuSegment& other = theirs.segments[i];
-    if (is_null(other) && is_present(ours.segments[i].attributes) != is_present(other.attributes())) return true;
+    if (is_null(other) && is_present(ours.segments[i].attributes) != is_present(other.attributes())) {
+      rules.count(Rule::kNullSegment);
+    }
   }
-  return false;
+  if (!is_null(theirs.tr) && ours.tr.attributes != theirs.tr.attributes()) rules.count(Rule::kTaskBusy);
 }
 
 std::vector<FieldPair> fields(const CpuState& ours, bool shadow, const QemuState& theirs) {

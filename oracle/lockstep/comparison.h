@@ -17,8 +17,8 @@ struct FieldPair {
 };
 
 bool equal(const CpuState& ours, bool shadow, const QemuState& theirs);
-/// Does the hidden part of a null selector differ (Rule::kNullSegment)?
-bool null_segments_differ(const CpuState& ours, const QemuState& theirs);
+/// Counts the rules by which fields differ that are never compared.
+void count_tolerated(const CpuState& ours, const QemuState& theirs, RuleCounts& rules);
 /// All fields that are compared, in the order of the log.
 std::vector<FieldPair> fields(const CpuState& ours, bool shadow, const QemuState& theirs);
 

@@ -39,6 +39,20 @@ bool is_shift(ZydisMnemonic mnemonic) {
   return std::ranges::find(kShifts, mnemonic) != std::end(kShifts);
 }
 
+u16 registers_written(const ZydisDecodedInstruction& z, const ZydisDecodedOperand* operands) {
+  unsigned mask = 0;
+  for (unsigned i = 0; i < z.operand_count; ++i) {
+    const ZydisDecodedOperand& operand = operands[i];
+    if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER || (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0)
+      continue;
+    const ZydisRegister whole = ZydisRegisterGetLargestEnclosing(z.machine_mode, operand.reg.value);
+    const ZydisRegisterClass kind = ZydisRegisterGetClass(whole);
+    if (kind != ZYDIS_REGCLASS_GPR64 && kind != ZYDIS_REGCLASS_GPR32) continue;
+    mask |= 1u << ZydisRegisterGetId(whole);
+  }
+  return static_cast<u16>(mask);
+}
+
 InstructionInfo describe(std::span<const u8> bytes, bool is64) {
   InstructionInfo info;
   const ZydisDecoder decoder = decoder_for(is64);
@@ -51,6 +65,9 @@ InstructionInfo describe(std::span<const u8> bytes, bool is64) {
   info.repeated = (z.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0;
   info.count_mask = z.address_width == 64 ? ~u64{0} : (u64{1} << z.address_width) - 1;
   info.device_data_to_memory = moves_memory(z.mnemonic);
+  info.registers_written = registers_written(z, operands);
+  info.flags_written = z.cpu_flags != nullptr &&
+                       (z.cpu_flags->modified | z.cpu_flags->set_0 | z.cpu_flags->set_1 | z.cpu_flags->undefined) != 0;
   if (is_shift(z.mnemonic)) {
     info.shift_width = operands[0].size;
     const ZydisDecodedOperand& count = operands[z.operand_count_visible - 1];

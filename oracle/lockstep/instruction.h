@@ -20,6 +20,8 @@ struct InstructionInfo {
   bool repeated = false;               // REP, REPE or REPNE before a string instruction
   u64 count_mask = ~u64{0};            // of RCX, by the address size
   bool device_data_to_memory = false;  // what it reads goes to memory: a device's value would go unseen
+  u16 registers_written = 0;           // bit i: general register i, in whole or in part
+  bool flags_written = false;
   // A shift or rotation: its operand's bits, and its count unless that is in CL.
   unsigned shift_width = 0;
   bool shift_by_cl = false;

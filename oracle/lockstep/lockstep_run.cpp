@@ -27,16 +27,16 @@ std::optional<Rule> adopted_result(ZydisMnemonic mnemonic) {
   }
 }
 
-/// Does the rule hand over every register and the status flags, or only RAX, RBX, RCX and RDX?
-bool takes_all(Rule rule) {
-  return rule == Rule::kRandom || rule == Rule::kDeviceRead || rule == Rule::kPortRead || rule == Rule::kPriorityRead;
-}
-
 }  // namespace
 
 void LockstepRun::adopt(const QemuState& after) {
   CpuState& s = bhvm_->cpu().s;
-  for (unsigned i = 0; i < (after.code64 ? 16u : 8u); ++i) s.gpr[i] = after.gpr[i];
+  unsigned registers = info_.registers_written;
+  if (info_.mnemonic == ZYDIS_MNEMONIC_RDTSCP) registers &= ~(1u << kRcx);  // IA32_TSC_AUX is no time
+  for (unsigned i = 0; i < (after.code64 ? 16u : 8u); ++i) {
+    if ((registers >> i & 1) != 0) s.gpr[i] = after.gpr[i];
+  }
+  if (info_.flags_written) bhvm_->adopt_flags((s.rflags & ~rflags::kArithmetic) | (after.rflags & rflags::kArithmetic));
 }
 
 void LockstepRun::remember() {
@@ -124,17 +124,7 @@ LockstepRun::Verdict LockstepRun::execute(const QemuState* after, const LogEvent
   }
   if (after == nullptr || bhvm_->state().rip != after->rip) return Verdict::kGoOn;
   report_.rules.count(*rule);
-  if (takes_all(*rule)) {
-    adopt(*after);
-    const u64 rflags = bhvm_->state().rflags;
-    bhvm_->adopt_flags((rflags & ~rflags::kArithmetic) | (after->rflags & rflags::kArithmetic));
-  } else {
-    CpuState& s = bhvm_->cpu().s;
-    for (const Gpr i : {kRax, kRdx}) s.gpr[i] = after->gpr[i];
-    if (*rule == Rule::kCpuid) {
-      for (const Gpr i : {kRbx, kRcx}) s.gpr[i] = after->gpr[i];
-    }
-  }
+  adopt(*after);
   return Verdict::kGoOn;
 }
 
@@ -198,7 +188,7 @@ LockstepRun::Verdict LockstepRun::take(const LogEvent& event) {
   } else {
     if (pending_ && execute(&state, nullptr) == Verdict::kDiverged) return Verdict::kDiverged;
     if (settle_with(state) == Verdict::kDiverged) return Verdict::kDiverged;
-    if (null_segments_differ(bhvm_->state(), state)) report_.rules.count(Rule::kNullSegment);
+    count_tolerated(bhvm_->state(), state, report_.rules);
   }
   pending_ = state;
   info_ = reader_.at(bhvm_->memory(), bhvm_->state());

@@ -36,6 +36,7 @@ enum class Rule : u8 {
   kBitTestFlags,
   kCodeAccessed,
   kNullSegment,
+  kTaskBusy,
   kFpuPointers,
   kFirmware,
   kCount,
