@@ -117,14 +117,21 @@ u64 math_fault_or_address_fault(const MaskContext& c, const Difference& d) {
   return both && (d.field == Field::kVector || d.field == Field::kErrorCode || d.field == Field::kCr2) ? ~u64{0} : 0;
 }
 
+/// An unmasked exception keeps a store from being made, and so from faulting: either may come first.
+u64 exception_or_address_fault(const MaskContext& c, const Difference&) {
+  const bool both = c.ours.vector == kGeneralProtection && faulting_instruction(c) == c.instruction &&
+                    Registers(c.theirs.fx).unmasked() != 0 && stores_to_memory(*c.instruction);
+  return both ? ~u64{0} : 0;
+}
+
 // ---- MMX ----
 
-/// Their state is ours with TOP = 0 and all registers valid.
+/// Their state is ours with TOP = 0, and with all registers valid or not.
 bool only_entered_mmx(const MaskContext& c) {
   const Registers ours(c.ours.fx);
   const Registers theirs(c.theirs.fx);
-  return theirs.top() == 0 && theirs.tags == 0xFF && ((ours.status ^ theirs.status) & ~kTop) == 0 &&
-         ours.significand == theirs.significand;
+  return theirs.top() == 0 && (theirs.tags == 0xFF || theirs.tags == ours.tags) &&
+         ((ours.status ^ theirs.status) & ~kTop) == 0 && ours.significand == theirs.significand;
 }
 
 u64 enters_mmx_before_fault(const MaskContext& c, const Difference& d) {
@@ -133,20 +140,30 @@ u64 enters_mmx_before_fault(const MaskContext& c, const Difference& d) {
   return insn != nullptr && is_of(*insn, ZYDIS_REGCLASS_MMX) && only_entered_mmx(c) ? ~u64{0} : 0;
 }
 
+/// QEMU's state: entered, and written where QEMU misses the exception.
+u64 enters_mmx_without_fault(const MaskContext& c, const Difference& d) {
+  if (!is_stack_field(d.field) || !is_fault(c.ours.vector)) return 0;
+  const DecodedInstruction* insn = faulting_instruction(c);
+  if (insn == nullptr || !is_of(*insn, ZYDIS_REGCLASS_MMX)) return 0;
+  return only_entered_mmx(c) || c.theirs.vector != c.ours.vector ? ~u64{0} : 0;
+}
+
 u64 mmx_keeps_exponent(const MaskContext& c, const Difference& d) {
   if (d.field != Field::kX87Exponent || d.ours != 0xFFFF) return 0;
   const Registers before(c.input.fx);
   const Registers theirs(c.theirs.fx);
   const unsigned physical = theirs.physical(d.index);
-  return d.theirs == before.exponent[physical] && is_of(*c.instruction, ZYDIS_REGCLASS_MMX) ? ~u64{0} : 0;
+  const bool kept = d.theirs == before.exponent[physical] || d.theirs == 0;
+  return kept && is_of(*c.instruction, ZYDIS_REGCLASS_MMX) ? ~u64{0} : 0;
 }
 
 u64 rex_extends_mmx(const MaskContext& c, const Difference& d) {
   const auto& rex = c.instruction->z.raw.rex;
   if ((rex.R == 0 && rex.B == 0) || !is_of(*c.instruction, ZYDIS_REGCLASS_MMX)) return 0;
+  const bool store = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ;
   const bool result = d.field == Field::kX87Significand || d.field == Field::kXmm || d.field == Field::kGpr ||
                       d.field == Field::kMemory || d.field == Field::kMxcsr;
-  return result ? ~u64{0} : 0;
+  return result || store ? ~u64{0} : 0;
 }
 
 // ---- stack faults, unmasked exceptions, condition codes ----
@@ -226,10 +243,8 @@ u64 environment_leaves_masks(const MaskContext& c, const Difference& d) {
   return d.field == Field::kX87Control && d.theirs == fx_word<u16>(c.input.fx, 0) ? kExceptions & d.ours : 0;
 }
 
-u64 undocumented_store(const MaskContext& c, const Difference& d) {
-  const Registers before(c.input.fx);
-  return before.empty(0) && is_stack_field(d.field) ? ~u64{0} : 0;
-}
+/// A register that was empty, and now is not.
+u64 store_leaves_tag(const MaskContext&, const Difference& d) { return d.field == Field::kX87Tag ? d.ours : 0; }
 
 // ---- transcendentals, remainders ----
 
@@ -242,12 +257,12 @@ u64 units_apart(u64 a_significand, u16 a_exponent, u64 b_significand, u16 b_expo
   };
   const i128 apart = ordinal(a_significand, a_exponent) - ordinal(b_significand, b_exponent);
   const i128 magnitude = apart < 0 ? -apart : apart;
-  return magnitude > 1000 ? ~u64{0} : static_cast<u64>(magnitude);
+  return magnitude >> 63 != 0 ? ~u64{0} : static_cast<u64>(magnitude);
 }
 
 /// A result at most one unit of the last place away, and the direction of its rounding.
 u64 last_place(const MaskContext& c, const Difference& d) {
-  if (d.field == Field::kX87Status) return kC1;
+  if (d.field == Field::kX87Status) return c.oracle == Oracle::kQemu ? kC1 | kUnderflow | kInexact : kC1;
   if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
   const unsigned at = 32 + 16 * d.index;
   const u64 apart = units_apart(fx_word<u64>(c.ours.fx, at), fx_word<u16>(c.ours.fx, at + 8),
@@ -261,6 +276,22 @@ double value_of(u64 significand, u16 exponent) {
   return (exponent >> 15) != 0 ? -magnitude : magnitude;
 }
 
+/// How far QEMU's results may be off, relatively, by the precision control.
+double precision_of(u16 control) { return (control & 0x300) == 0 ? 0x1p-21 : 0x1p-50; }
+
+/// A result that is near, with less than full precision asked for.
+u64 rounded_operand(const MaskContext& c, const Difference& d) {
+  const u16 control = fx_word<u16>(c.input.fx, 0);
+  if ((control & 0x300) == 0x300) return 0;
+  if (d.field == Field::kX87Status) return kInexact | kUnderflow | kC1;
+  if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
+  const unsigned at = 32 + 16 * d.index;
+  const u64 apart = units_apart(fx_word<u64>(c.ours.fx, at), fx_word<u16>(c.ours.fx, at + 8),
+                                fx_word<u64>(c.theirs.fx, at), fx_word<u16>(c.theirs.fx, at + 8));
+  const unsigned bits = (control & 0x300) == 0 ? 24 : 53;
+  return apart >> (64 - bits + 2) == 0 ? ~u64{0} : 0;
+}
+
 /// Sines and their kin of an angle that was rounded to double precision first, computed in double precision.
 u64 double_precision(const MaskContext& c, const Difference& d) {
   if (d.field == Field::kX87Status) return kUnderflow | kInexact | kC1;
@@ -270,8 +301,8 @@ u64 double_precision(const MaskContext& c, const Difference& d) {
   const double ours = value_of(fx_word<u64>(c.ours.fx, at), fx_word<u16>(c.ours.fx, at + 8));
   const double theirs = value_of(fx_word<u64>(c.theirs.fx, at), fx_word<u16>(c.theirs.fx, at + 8));
   const double slope = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_FPTAN ? 1 + ours * ours : 1;
-  constexpr double kPrecision = 0x1p-50;
-  return std::abs(ours - theirs) <= slope * (1 + std::abs(angle)) * kPrecision ? ~u64{0} : 0;
+  const double precision = precision_of(fx_word<u16>(c.input.fx, 0));
+  return std::abs(ours - theirs) <= slope * (1 + std::abs(angle)) * precision ? ~u64{0} : 0;
 }
 
 /// ST(0) outside [-1, 1] of F2XM1, outside [-(1 - sqrt(2) / 2), sqrt(2) - 1] of FYL2XP1.
@@ -362,8 +393,34 @@ u64 another_byte_of_the_area(const MaskContext& c, const Difference& d) {
   return distance < area->size / 8 ? ~u64{0} : 0;
 }
 
+/// A store of more than eight bytes may have written some of them before another faults.
+u64 part_of_a_store(const MaskContext& c, const Difference& d) {
+  if (!is_fault(c.ours.vector) || faulting_instruction(c) != c.instruction) return 0;
+  const ZydisDecodedOperand* memory = memory_operand(*c.instruction, 80);
+  if (memory == nullptr) return 0;
+  return bytes_of_the_area(c, d, [&](u64 offset) { return offset < memory->size / 8; });
+}
+
+u64 limit_of_4_gib(const MaskContext& c, const Difference& d) {
+  constexpr u64 kLastBytes = 0x100000000 - 16;
+  const bool code64 = c.group.group.mode == Mode::kUser64 || c.group.group.mode == Mode::kKernel64;
+  const bool either = c.ours.vector == kGeneralProtection && c.theirs.vector == kPageFault && !code64;
+  if (!either || c.theirs.cr2 < kLastBytes || c.theirs.cr2 >> 32 != 0) return 0;
+  return d.field == Field::kVector || d.field == Field::kErrorCode || d.field == Field::kCr2 ? ~u64{0} : 0;
+}
+
+/// MASKMOVQ: whether bytes that are not stored are looked at, and which byte is named in CR2.
+u64 masked_bytes(const MaskContext& c, const Difference&) {
+  const std::optional<u64> area = operand_address(c, *c.instruction);
+  const auto faults = [&](const Outcome& outcome) {
+    return outcome.vector == kPageFault && area && outcome.cr2 - *area < 8;
+  };
+  return faults(c.theirs) && (faults(c.ours) || c.ours.vector == kBreakpoint) ? ~u64{0} : 0;
+}
+
 constexpr std::string_view kX87 = "f*";
 constexpr std::string_view kStores = "fst fstp fist fistp fisttp fbstp";
+constexpr std::string_view kLongStores = "fstp fbstp fnstenv fnsave fxsave fxsave64 xsave xsave64 xsaveopt xsaveopt64";
 constexpr std::string_view kTranscendental = "fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1";
 constexpr std::string_view kAreas = "fxsave fxsave64 xsave xsave64 xsaveopt xsaveopt64";
 constexpr std::string_view kPushes = "fld fld1 fldl2t fldl2e fldpi fldlg2 fldln2 fldz fild fbld fptan fsincos fxtract";
@@ -378,13 +435,13 @@ constexpr MaskRow kRows[] = {
      "QEMU looks for pending x87 exceptions in FWAIT only", "SDM 3, 6.15, interrupt 16"},
     {"#MF or the operand's fault", "*", Oracle::kNative, MaskKind::kUndefined, math_fault_or_address_fault,
      "faults of one class come in an order of the processor's own", "SDM 3, table 6-2"},
-    {"MMX state before a fault", "*", Oracle::kQemu, MaskKind::kQemuWrong, enters_mmx_before_fault,
+    {"MMX state before a fault", "*", Oracle::kQemu, MaskKind::kUndefined, enters_mmx_without_fault,
      "QEMU enters the MMX state before it looks at the operand", "SDM 3, 6.5: a fault leaves the state as it was"},
     {"MMX state before a fault, host", "*", Oracle::kNative, MaskKind::kHost, enters_mmx_before_fault,
      "the host, too, enters the MMX state before a store or a conversion faults",
      "observed; SDM 3, 6.5 says that a fault leaves the state as it was"},
     {"exponent of MMX registers", "p* mov* cvt*", Oracle::kQemu, MaskKind::kQemuWrong, mmx_keeps_exponent,
-     "QEMU leaves bits 79:64 as they are when an MMX register is written", "SDM 1, 9.5.1"},
+     "QEMU leaves bits 79:64 of an MMX register that is written as they are, or clears them", "SDM 1, 9.5.1"},
     {"REX and MMX registers", "p* mov* cvt* maskmovq", Oracle::kQemu, MaskKind::kQemuWrong, rex_extends_mmx,
      "QEMU takes REX.R and REX.B as a fourth bit of an MMX register's number", "SDM 2, 2.2.1.2"},
     {"stack underflow", kX87, Oracle::kQemu, MaskKind::kQemuWrong, no_stack_underflow,
@@ -421,7 +478,22 @@ constexpr MaskRow kRows[] = {
      "SDM 1, 8.1.3.3 and 8.1.3.5"},
     {"masks after FNSTENV", "fnstenv", Oracle::kQemu, MaskKind::kQemuWrong, environment_leaves_masks,
      "QEMU's FNSTENV does not mask all exceptions", "SDM 2, FNSTENV"},
-    {"FSTPNCE", "fstpnce", Oracle::kQemu, MaskKind::kUndefined, undocumented_store, "not documented", "SDM 2, A.5.2"},
+    {"unmasked exception or the operand's fault", kStores, Oracle::kNative, MaskKind::kUndefined,
+     exception_or_address_fault, "faults of one class come in an order of the processor's own", "SDM 3, table 6-2"},
+    {"part of a store", kLongStores, Oracle::kNative, MaskKind::kUndefined, part_of_a_store,
+     "some of the accesses of a long store may complete when another faults", "SDM 3, 9.1.1"},
+    {"part of a store, QEMU", kLongStores, Oracle::kQemu, MaskKind::kUndefined, part_of_a_store,
+     "some of the accesses of a long store may complete when another faults", "SDM 3, 9.1.1"},
+    {"masked bytes, host", "maskmovq", Oracle::kNative, MaskKind::kUndefined, masked_bytes,
+     "bytes that are not stored may fault, too", "SDM 2, MASKMOVQ"},
+    {"masked bytes", "maskmovq", Oracle::kQemu, MaskKind::kUndefined, masked_bytes,
+     "bytes that are not stored may fault, too", "SDM 2, MASKMOVQ"},
+    {"tag of a stored register", "fst fstp fstpnce", Oracle::kQemu, MaskKind::kQemuWrong, store_leaves_tag,
+     "QEMU's FST ST(i) leaves ST(i) empty", "SDM 1, 8.1.7"},
+    {"precision control", kX87, Oracle::kQemu, MaskKind::kQemuWrong, rounded_operand,
+     "QEMU rounds operands from memory and FRNDINT's result to the precision control", "SDM 1, 8.1.5.2"},
+    {"end of 4 GiB", "*", Oracle::kNative, MaskKind::kUndefined, limit_of_4_gib,
+     "with a limit of FFFFFFFFH an access across it may or may not be #GP", "SDM 3, 5.3"},
     {"transcendentals, host", kTranscendental, Oracle::kNative, MaskKind::kUndefined, last_place,
      "their results are good to one unit in the last place; bhvm's are correctly rounded", "SDM 1, 8.3.10"},
     {"transcendentals", "fpatan f2xm1 fyl2x fyl2xp1", Oracle::kQemu, MaskKind::kUndefined, last_place,
