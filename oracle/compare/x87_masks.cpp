@@ -83,11 +83,13 @@ bool any_source(const DecodedInstruction& insn, Condition condition) {
 }
 
 /// What an x87 instruction answers: the stack, a store, the flags of FCOMI. A store that one machine makes and the
-/// other does not may also end in a fault: then everything differs.
+/// other does not may also end in a fault, and flags may steer what follows: then everything differs.
 u64 whole_result(const MaskContext& c, const Difference& d) {
+  const bool last = c.instruction == &c.instructions.back();
+  const bool sets_flags = (c.instruction->z.cpu_flags->modified & ZYDIS_CPUFLAG_ZF) != 0;
+  if (stores_to_memory(*c.instruction) || (sets_flags && !last)) return ~u64{0};
   if (is_stack_field(d.field)) return ~u64{0};
-  if (d.field == Field::kRflags) return kZero | kParity | kCarry;
-  return stores_to_memory(*c.instruction) ? ~u64{0} : 0;
+  return d.field == Field::kRflags && sets_flags ? kZero | kParity | kCarry : 0;
 }
 
 // ---- pointers ----
@@ -233,14 +235,30 @@ u64 flags_before_a_fault(const MaskContext& c, const Difference& d) {
              : 0;
 }
 
-/// A load takes what comes before the fault.
+/// A load takes what comes before the fault; that of an environment leaves the pointers unread.
 u64 loads_before_a_fault(const MaskContext& c, const Difference& d) {
+  if (d.field == Field::kAccessed) return d.ours & ~d.theirs;
   if (!is_fault(c.ours.vector) || faulting_instruction(c) != c.instruction) return 0;
-  return is_stack_field(d.field) || d.field == Field::kX87Control ? ~u64{0} : 0;
+  if (c.theirs.vector != c.ours.vector) return ~u64{0};
+  return is_stack_field(d.field) || d.field == Field::kX87Control || d.field == Field::kXmm || d.field == Field::kMxcsr
+             ? ~u64{0}
+             : 0;
+}
+
+/// #GP for reserved bits of MXCSR in memory.
+u64 loads_reserved_mxcsr(const MaskContext& c, const Difference&) {
+  constexpr u32 kWritable = 0xFFFF;
+  const bool refused = c.ours.vector == kGeneralProtection && faulting_instruction(c) == c.instruction;
+  return refused && (fx_word<u32>(c.theirs.fx, 24) & ~kWritable) != 0 ? ~u64{0} : 0;
 }
 
 u64 environment_leaves_masks(const MaskContext& c, const Difference& d) {
   return d.field == Field::kX87Control && d.theirs == fx_word<u16>(c.input.fx, 0) ? kExceptions & d.ours : 0;
+}
+
+u64 undocumented_store(const MaskContext& c, const Difference& d) {
+  const Registers before(c.input.fx);
+  return before.empty(0) && is_stack_field(d.field) ? ~u64{0} : 0;
 }
 
 /// A register that was empty, and now is not.
@@ -283,7 +301,7 @@ double precision_of(u16 control) { return (control & 0x300) == 0 ? 0x1p-21 : 0x1
 u64 rounded_operand(const MaskContext& c, const Difference& d) {
   const u16 control = fx_word<u16>(c.input.fx, 0);
   if ((control & 0x300) == 0x300) return 0;
-  if (d.field == Field::kX87Status) return kInexact | kUnderflow | kC1;
+  if (d.field == Field::kX87Status) return kInexact | kUnderflow | kC1 | kErrorSummary | kBusy;
   if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
   const unsigned at = 32 + 16 * d.index;
   const u64 apart = units_apart(fx_word<u64>(c.ours.fx, at), fx_word<u16>(c.ours.fx, at + 8),
@@ -314,38 +332,63 @@ u64 out_of_range(const MaskContext& c, const Difference& d) {
   return outside ? whole_result(c, d) : 0;
 }
 
+/// Both answer a NaN.
+u64 another_nan(const MaskContext& c, const Difference& d) {
+  if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
+  const unsigned at = 32 + 16 * d.index;
+  const auto quiet_nan = [at](const u8(&fx)[512]) {
+    return (fx_word<u16>(fx, at + 8) & 0x7FFF) == 0x7FFF && fx_word<u64>(fx, at) >> 62 == 3;
+  };
+  return quiet_nan(c.ours.fx) && quiet_nan(c.theirs.fx) ? ~u64{0} : 0;
+}
+
+u64 angle_out_of_range(const MaskContext& c, const Difference& d) {
+  const unsigned exponent = fx_word<u16>(c.input.fx, 40) & 0x7FFF;
+  return exponent == 0x7FFF || exponent == 16383 + 63 ? whole_result(c, d) : 0;
+}
+
 u64 remainder_result(const MaskContext&, const Difference& d) {
-  if (d.field == Field::kX87Status) return kC0 | kC1 | kC2 | kC3 | kInexact | kUnderflow;
+  if (d.field == Field::kX87Status) return kC0 | kC1 | kC2 | kC3 | kInexact | kUnderflow | kErrorSummary | kBusy;
   return d.index == 0 && (d.field == Field::kX87Significand || d.field == Field::kX87Exponent) ? ~u64{0} : 0;
 }
 
 // ---- areas ----
 
-/// The address of the instruction's memory operand, where no instruction before it writes what it is made of.
+bool writes(const DecodedInstruction& insn, ZydisRegister wide) {
+  for (unsigned i = 0; i < insn.z.operand_count; ++i) {
+    const ZydisDecodedOperand& operand = insn.operands[i];
+    if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0 &&
+        ZydisRegisterGetLargestEnclosing(insn.z.machine_mode, operand.reg.value) == wide) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// The address of the instruction's memory operand, as far as the registers before the case or after it tell.
 std::optional<u64> operand_address(const MaskContext& c, const DecodedInstruction& insn) {
   const ZydisDecodedOperand* memory = memory_operand(insn);
   if (memory == nullptr) return std::nullopt;
   const bool code64 = c.group.group.mode == Mode::kUser64 || c.group.group.mode == Mode::kKernel64;
-  const auto before = [&](ZydisRegister reg) -> std::optional<u64> {
+  const auto at_the_instruction = [&](ZydisRegister reg) -> std::optional<u64> {
     if (reg == ZYDIS_REGISTER_NONE) return 0;
     const ZydisRegister wide = ZydisRegisterGetLargestEnclosing(insn.z.machine_mode, reg);
-    u64 at = kRegion + c.group.group.code_offset;
-    for (const DecodedInstruction& earlier : c.instructions) {
-      at += earlier.z.length;
-      if (&earlier == &insn) break;
-      for (unsigned i = 0; i < earlier.z.operand_count; ++i) {
-        const ZydisDecodedOperand& operand = earlier.operands[i];
-        if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0 &&
-            ZydisRegisterGetLargestEnclosing(insn.z.machine_mode, operand.reg.value) == wide) {
-          return std::nullopt;
-        }
-      }
+    u64 next = kRegion + c.group.group.code_offset;
+    bool passed = false;
+    bool written_before = false;
+    bool written_after = false;
+    for (const DecodedInstruction& each : c.instructions) {
+      if (!passed) next += each.z.length;
+      passed = passed || &each == &insn;
+      (passed ? written_after : written_before) |= writes(each, wide);
     }
-    if (reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP) return at;
-    return c.input.gpr[ZydisRegisterGetId(wide)];
+    if (reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP) return next;
+    if (!written_before) return c.input.gpr[ZydisRegisterGetId(wide)];
+    if (!written_after) return c.ours.gpr[ZydisRegisterGetId(wide)];
+    return std::nullopt;
   };
-  const std::optional<u64> base = before(memory->mem.base);
-  const std::optional<u64> index = before(memory->mem.index);
+  const std::optional<u64> base = at_the_instruction(memory->mem.base);
+  const std::optional<u64> index = at_the_instruction(memory->mem.index);
   if (!base || !index) return std::nullopt;
   u64 address = *base + *index * memory->mem.scale + static_cast<u64>(memory->mem.disp.value);
   if (insn.z.address_width == 32) address &= 0xFFFFFFFF;
@@ -471,11 +514,12 @@ constexpr MaskRow kRows[] = {
      "QEMU's EMMS does not set TOP to 0 as all MMX instructions do", "SDM 1, 9.5.1"},
     {"flags of a store that faults", kStores, Oracle::kQemu, MaskKind::kQemuWrong, flags_before_a_fault,
      "QEMU raises the exceptions of a store whose page fault comes first", "SDM 3, 6.5"},
-    {"state of a load that faults", "fldenv frstor", Oracle::kQemu, MaskKind::kQemuWrong, loads_before_a_fault,
-     "QEMU takes the words of an environment one by one until one faults", "SDM 3, 6.5"},
-    {"ES and B", "fldcw fldenv frstor fxrstor fxrstor64 xrstor xrstor64 fnclex", Oracle::kQemu, MaskKind::kQemuWrong,
-     status_bits<kErrorSummary | kBusy>, "QEMU takes ES and B from memory instead of from flags and masks",
-     "SDM 1, 8.1.3.3 and 8.1.3.5"},
+    {"state of a load that faults", "fldenv frstor fxrstor fxrstor64 xrstor xrstor64", Oracle::kQemu,
+     MaskKind::kQemuWrong, loads_before_a_fault,
+     "QEMU loads word by word until one faults, and leaves the pointers of an environment unread", "SDM 3, 6.5"},
+    {"ES and B", "fldcw fldenv frstor fxrstor fxrstor64 xrstor xrstor64 fnclex fnstenv", Oracle::kQemu,
+     MaskKind::kQemuWrong, status_bits<kErrorSummary | kBusy>,
+     "QEMU takes ES and B from memory instead of from flags and masks", "SDM 1, 8.1.3.3 and 8.1.3.5"},
     {"masks after FNSTENV", "fnstenv", Oracle::kQemu, MaskKind::kQemuWrong, environment_leaves_masks,
      "QEMU's FNSTENV does not mask all exceptions", "SDM 2, FNSTENV"},
     {"unmasked exception or the operand's fault", kStores, Oracle::kNative, MaskKind::kUndefined,
@@ -490,6 +534,14 @@ constexpr MaskRow kRows[] = {
      "bytes that are not stored may fault, too", "SDM 2, MASKMOVQ"},
     {"tag of a stored register", "fst fstp fstpnce", Oracle::kQemu, MaskKind::kQemuWrong, store_leaves_tag,
      "QEMU's FST ST(i) leaves ST(i) empty", "SDM 1, 8.1.7"},
+    {"FSTPNCE of an empty register", "fstpnce", Oracle::kQemu, MaskKind::kUndefined, undocumented_store,
+     "not documented", "SDM 2, table A-8"},
+    {"one of two NaNs", kX87, Oracle::kQemu, MaskKind::kQemuWrong, another_nan, "QEMU chooses another NaN of two",
+     "SDM 1, table 4-7"},
+    {"infinite and huge angles", "fsin fcos fsincos fptan", Oracle::kQemu, MaskKind::kQemuWrong, angle_out_of_range,
+     "QEMU sets C2 for infinities and takes 2^63 and a little more for an angle", "SDM 2, FSIN"},
+    {"reserved bits of MXCSR", "xrstor xrstor64 fxrstor fxrstor64", Oracle::kQemu, MaskKind::kQemuWrong,
+     loads_reserved_mxcsr, "QEMU loads reserved bits of MXCSR", "SDM 2, XRSTOR"},
     {"precision control", kX87, Oracle::kQemu, MaskKind::kQemuWrong, rounded_operand,
      "QEMU rounds operands from memory and FRNDINT's result to the precision control", "SDM 1, 8.1.5.2"},
     {"end of 4 GiB", "*", Oracle::kNative, MaskKind::kUndefined, limit_of_4_gib,
