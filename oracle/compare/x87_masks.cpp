@@ -11,7 +11,7 @@ namespace {
 
 constexpr u64 kInvalid = 1 << 0, kDenormal = 1 << 1;
 constexpr u64 kExceptions = 0x3F;
-constexpr u64 kUnderflow = 1 << 4, kInexact = 1 << 5;
+constexpr u64 kOverflowBit = 1 << 3, kUnderflow = 1 << 4, kInexact = 1 << 5;
 constexpr u64 kStackFaultBit = 1 << 6;
 constexpr u64 kErrorSummary = 1 << 7, kBusy = 1 << 15;
 constexpr u64 kC0 = 1 << 8, kC1 = 1 << 9, kC2 = 1 << 10, kC3 = 1 << 14;
@@ -188,6 +188,11 @@ u64 no_unmasked_response(const MaskContext& c, const Difference& d) {
   return before.unmasked() == 0 && Registers(c.ours.fx).unmasked() != 0 ? whole_result(c, d) : 0;
 }
 
+/// Overflow and underflow, masked.
+u64 extreme_result(const MaskContext& c, const Difference& d) {
+  return (fx_word<u16>(c.ours.fx, 2) & (kOverflowBit | kUnderflow)) != 0 ? whole_result(c, d) : 0;
+}
+
 u64 unsupported_operand(const MaskContext& c, const Difference& d) {
   const Registers before(c.input.fx);
   return any_source(*c.instruction, [&](unsigned i) { return before.unsupported(i); }) ? whole_result(c, d) : 0;
@@ -213,8 +218,10 @@ u64 reserved_control_bits(const MaskContext&, const Difference& d) {
   return d.field == Field::kX87Control ? kReserved : 0;
 }
 
-u64 compare_keeps_flags(const MaskContext&, const Difference& d) {
+/// OF, SF and AF, and what comes of them later.
+u64 compare_keeps_flags(const MaskContext& c, const Difference& d) {
   constexpr u64 kCleared = kOverflowFlag | kSign | kAuxiliary;
+  if (c.instruction != &c.instructions.back()) return ~u64{0};
   return d.field == Field::kRflags && (d.ours & kCleared) == 0 ? kCleared : 0;
 }
 
@@ -237,7 +244,7 @@ u64 flags_before_a_fault(const MaskContext& c, const Difference& d) {
 
 /// A load takes what comes before the fault; that of an environment leaves the pointers unread.
 u64 loads_before_a_fault(const MaskContext& c, const Difference& d) {
-  if (d.field == Field::kAccessed) return d.ours & ~d.theirs;
+  if (d.field == Field::kAccessed) return ~u64{0};
   if (!is_fault(c.ours.vector) || faulting_instruction(c) != c.instruction) return 0;
   if (c.theirs.vector != c.ours.vector) return ~u64{0};
   return is_stack_field(d.field) || d.field == Field::kX87Control || d.field == Field::kXmm || d.field == Field::kMxcsr
@@ -280,7 +287,10 @@ u64 units_apart(u64 a_significand, u16 a_exponent, u64 b_significand, u16 b_expo
 
 /// A result at most one unit of the last place away, and the direction of its rounding.
 u64 last_place(const MaskContext& c, const Difference& d) {
-  if (d.field == Field::kX87Status) return c.oracle == Oracle::kQemu ? kC1 | kUnderflow | kInexact : kC1;
+  if (d.field == Field::kX87Status) {
+    const bool tiny = (fx_word<u16>(c.ours.fx, 40) & 0x7FFF) <= 1;
+    return c.oracle == Oracle::kQemu ? kC1 | kUnderflow | kInexact : tiny ? kC1 | kUnderflow : kC1;
+  }
   if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
   const unsigned at = 32 + 16 * d.index;
   const u64 apart = units_apart(fx_word<u64>(c.ours.fx, at), fx_word<u16>(c.ours.fx, at + 8),
@@ -301,7 +311,7 @@ double precision_of(u16 control) { return (control & 0x300) == 0 ? 0x1p-21 : 0x1
 u64 rounded_operand(const MaskContext& c, const Difference& d) {
   const u16 control = fx_word<u16>(c.input.fx, 0);
   if ((control & 0x300) == 0x300) return 0;
-  if (d.field == Field::kX87Status) return kInexact | kUnderflow | kC1 | kErrorSummary | kBusy;
+  if (d.field == Field::kX87Status) return kInexact | kOverflowBit | kUnderflow | kC1 | kErrorSummary | kBusy;
   if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
   const unsigned at = 32 + 16 * d.index;
   const u64 apart = units_apart(fx_word<u64>(c.ours.fx, at), fx_word<u16>(c.ours.fx, at + 8),
@@ -328,7 +338,7 @@ u64 out_of_range(const MaskContext& c, const Difference& d) {
   const double x = value_of(fx_word<u64>(c.input.fx, 32), fx_word<u16>(c.input.fx, 40));
   constexpr double kHalfRoot = 0.70710678118654752;
   const bool power = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_F2XM1;
-  const bool outside = power ? std::abs(x) > 1 : x < kHalfRoot - 1 || x > 2 * kHalfRoot - 1;
+  const bool outside = power ? std::abs(x) >= 1 : x < kHalfRoot - 1 || x > 2 * kHalfRoot - 1;
   return outside ? whole_result(c, d) : 0;
 }
 
@@ -345,6 +355,13 @@ u64 another_nan(const MaskContext& c, const Difference& d) {
 u64 angle_out_of_range(const MaskContext& c, const Difference& d) {
   const unsigned exponent = fx_word<u16>(c.input.fx, 40) & 0x7FFF;
   return exponent == 0x7FFF || exponent == 16383 + 63 ? whole_result(c, d) : 0;
+}
+
+u64 denormal_logarithm(const MaskContext& c, const Difference& d) {
+  const Registers before(c.input.fx);
+  const auto denormal = [&](unsigned i) { return (before.exponent[before.physical(i)] & 0x7FFF) == 0; };
+  const bool result = d.index == 0 && (d.field == Field::kX87Significand || d.field == Field::kX87Exponent);
+  return result && (denormal(0) || denormal(1)) ? ~u64{0} : 0;
 }
 
 u64 remainder_result(const MaskContext&, const Difference& d) {
@@ -390,7 +407,104 @@ std::optional<u64> operand_address(const MaskContext& c, const DecodedInstructio
   const std::optional<u64> base = at_the_instruction(memory->mem.base);
   const std::optional<u64> index = at_the_instruction(memory->mem.index);
   if (!base || !index) return std::nullopt;
-  u64 address = *base + *index * memory->mem.scale + static_cast<u64>(memory->mem.disp.value);
+  // Zydis 4.0 names R13D where there is no base.
+  const bool no_base = memory->mem.base == ZYDIS_REGISTER_R13D && insn.z.raw.modrm.mod == 0;
+  u64 address = no_base ? *index * memory->mem.scale + static_cast<u64>(insn.z.raw.disp.value)
+                        : *base + *index * memory->mem.scale + static_cast<u64>(memory->mem.disp.value);
+  if (insn.z.address_width == 32) address &= 0xFFFFFFFF;
+  if (insn.z.address_width == 16) address &= 0xFFFF;
+  if (code64 && memory->mem.segment == ZYDIS_REGISTER_FS) address += c.input.fs_base;
+  if (code64 && memory->mem.segment == ZYDIS_REGISTER_GS) address += c.input.gs_base;
+  return code64 ? address : address & 0xFFFFFFFF;
+}
+
+/// The bits of a memory word that lie at offsets of the instruction's area for which `among(offset)` is true.
+template <class Among>
+u64 bytes_of_the_area(const MaskContext& c, const Difference& d, Among among) {
+  if (d.field != Field::kMemory) return 0;
+  const std::optional<u64> area = operand_address(c, *c.instruction);
+  if (!area) return 0;
+  u64 bits = 0;
+  for (unsigned byte = 0; byte < 8; ++byte) {
+    const u64 offset = kRegion + u64{8} * d.index + byte - *area;
+    if (offset < 512 && among(offset)) bits |= u64{0xFF} << (8 * byte);
+  }
+  return bits;
+}
+
+u64 pointers_of_an_area(const MaskContext& c, const Difference& d) {
+  return bytes_of_the_area(c, d, [](u64 offset) { return offset >= 6 && offset < 24; });
+}
+u64 reserved_bytes_of_an_area(const MaskContext& c, const Difference& d) {
+  return bytes_of_the_area(
+      c, d, [](u64 offset) { return offset == 5 || (offset >= 32 && offset < 160 && offset % 16 >= 10); });
+}
+u64 pointers_of_an_environment(const MaskContext& c, const Difference& d) {
+  const bool wide = c.instruction->z.operand_width != 16;
+  return bytes_of_the_area(c, d, [wide](u64 offset) {
+    return wide ? offset < 28 && (offset >= 12 || offset % 4 >= 2) : offset >= 6 && offset < 14;
+  });
+}
+
+/// Which byte of an area is touched first is nobody's business: CR2 may be that of another one, and at the end of the
+/// canonical addresses either fault may come.
+u64 another_byte_of_the_area(const MaskContext& c, const Difference& d) {
+  if (d.field != Field::kCr2 && d.field != Field::kVector && d.field != Field::kErrorCode) return 0;
+  const DecodedInstruction* insn = faulting_instruction(c);
+  const ZydisDecodedOperand* area = insn == nullptr ? nullptr : memory_operand(*insn, 80);
+  if (area == nullptr || c.ours.rip != c.theirs.rip) return 0;
+  const u64 bytes = area->size / 8;
+  const auto near = [bytes](u64 a, u64 b) { return a - b < bytes || b - a < bytes; };
+  const bool ours_faults = c.ours.vector == kPageFault;
+  const bool theirs_faults = c.theirs.vector == kPageFault;
+  if (ours_faults && theirs_faults) return d.field == Field::kCr2 && near(c.ours.cr2, c.theirs.cr2) ? ~u64{0} : 0;
+  constexpr u64 kCanonicalEnd = u64{1} << 47;
+  const u32 other = ours_faults ? c.theirs.vector : c.ours.vector;
+  const u64 address = ours_faults ? c.ours.cr2 : c.theirs.cr2;
+  const bool edge = (ours_faults || theirs_faults) && (other == kGeneralProtection || other == kStackFault);
+  return edge && near(address, kCanonicalEnd) ? ~u64{0} : 0;
+}
+
+bool writes(const DecodedInstruction& insn, ZydisRegister wide) {
+  for (unsigned i = 0; i < insn.z.operand_count; ++i) {
+    const ZydisDecodedOperand& operand = insn.operands[i];
+    if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0 &&
+        ZydisRegisterGetLargestEnclosing(insn.z.machine_mode, operand.reg.value) == wide) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// The address of the instruction's memory operand, as far as the registers before the case or after it tell.
+std::optional<u64> operand_address(const MaskContext& c, const DecodedInstruction& insn) {
+  const ZydisDecodedOperand* memory = memory_operand(insn);
+  if (memory == nullptr) return std::nullopt;
+  const bool code64 = c.group.group.mode == Mode::kUser64 || c.group.group.mode == Mode::kKernel64;
+  const auto at_the_instruction = [&](ZydisRegister reg) -> std::optional<u64> {
+    if (reg == ZYDIS_REGISTER_NONE) return 0;
+    const ZydisRegister wide = ZydisRegisterGetLargestEnclosing(insn.z.machine_mode, reg);
+    u64 next = kRegion + c.group.group.code_offset;
+    bool passed = false;
+    bool written_before = false;
+    bool written_after = false;
+    for (const DecodedInstruction& each : c.instructions) {
+      if (!passed) next += each.z.length;
+      passed = passed || &each == &insn;
+      (passed ? written_after : written_before) |= writes(each, wide);
+    }
+    if (reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP) return next;
+    if (!written_before) return c.input.gpr[ZydisRegisterGetId(wide)];
+    if (!written_after) return c.ours.gpr[ZydisRegisterGetId(wide)];
+    return std::nullopt;
+  };
+  const std::optional<u64> base = at_the_instruction(memory->mem.base);
+  const std::optional<u64> index = at_the_instruction(memory->mem.index);
+  if (!base || !index) return std::nullopt;
+  // Zydis 4.0 names R13D where there is no base.
+  const bool no_base = memory->mem.base == ZYDIS_REGISTER_R13D && insn.z.raw.modrm.mod == 0;
+  u64 address = no_base ? *index * memory->mem.scale + static_cast<u64>(insn.z.raw.disp.value)
+                        : *base + *index * memory->mem.scale + static_cast<u64>(memory->mem.disp.value);
   if (insn.z.address_width == 32) address &= 0xFFFFFFFF;
   if (insn.z.address_width == 16) address &= 0xFFFF;
   if (code64 && memory->mem.segment == ZYDIS_REGISTER_FS) address += c.input.fs_base;
@@ -444,6 +558,13 @@ u64 part_of_a_store(const MaskContext& c, const Difference& d) {
   return bytes_of_the_area(c, d, [&](u64 offset) { return offset < memory->size / 8; });
 }
 
+u64 reads_too_much(const MaskContext& c, const Difference& d) {
+  if (!is_of(*c.instruction, ZYDIS_REGCLASS_MMX) || memory_operand(*c.instruction) == nullptr) return 0;
+  if (d.field == Field::kAccessed) return d.theirs & ~d.ours;
+  const bool only_theirs = is_fault(c.theirs.vector) && c.theirs.rip != c.ours.rip;
+  return only_theirs ? ~u64{0} : 0;
+}
+
 u64 limit_of_4_gib(const MaskContext& c, const Difference& d) {
   constexpr u64 kLastBytes = 0x100000000 - 16;
   const bool code64 = c.group.group.mode == Mode::kUser64 || c.group.group.mode == Mode::kKernel64;
@@ -456,7 +577,7 @@ u64 limit_of_4_gib(const MaskContext& c, const Difference& d) {
 u64 masked_bytes(const MaskContext& c, const Difference&) {
   const std::optional<u64> area = operand_address(c, *c.instruction);
   const auto faults = [&](const Outcome& outcome) {
-    return outcome.vector == kPageFault && area && outcome.cr2 - *area < 8;
+    return area && (outcome.vector == kGeneralProtection || (outcome.vector == kPageFault && outcome.cr2 - *area < 8));
   };
   return faults(c.theirs) && (faults(c.ours) || c.ours.vector == kBreakpoint) ? ~u64{0} : 0;
 }
@@ -464,6 +585,10 @@ u64 masked_bytes(const MaskContext& c, const Difference&) {
 constexpr std::string_view kX87 = "f*";
 constexpr std::string_view kStores = "fst fstp fist fistp fisttp fbstp";
 constexpr std::string_view kLongStores = "fstp fbstp fnstenv fnsave fxsave fxsave64 xsave xsave64 xsaveopt xsaveopt64";
+constexpr std::string_view kArithmetic =
+    "fadd faddp fiadd fsub fsubp fisub fsubr fsubrp fisubr fmul fmulp fimul fdiv fdivp fidiv fdivr fdivrp fidivr "
+    "fscale "
+    "fst fstp";
 constexpr std::string_view kTranscendental = "fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1";
 constexpr std::string_view kAreas = "fxsave fxsave64 xsave xsave64 xsaveopt xsaveopt64";
 constexpr std::string_view kPushes = "fld fld1 fldl2t fldl2e fldpi fldlg2 fldln2 fldz fild fbld fptan fsincos fxtract";
@@ -493,6 +618,8 @@ constexpr MaskRow kRows[] = {
      "QEMU does not see that the register to push into is not empty", "SDM 1, 8.5.1.1"},
     {"unmasked x87 exceptions", kX87, Oracle::kQemu, MaskKind::kQemuWrong, no_unmasked_response,
      "QEMU gives the masked response to unmasked exceptions", "SDM 1, 8.5"},
+    {"overflow and underflow", kArithmetic, Oracle::kQemu, MaskKind::kQemuWrong, extreme_result,
+     "QEMU adjusts the exponent where overflow or underflow is masked", "SDM 1, 8.5.4 and 8.5.5"},
     {"unsupported operands", kX87, Oracle::kQemu, MaskKind::kQemuWrong, unsupported_operand,
      "QEMU computes with unnormals, pseudo-NaNs and pseudo-infinities", "SDM 1, 8.2.2"},
     {"C1", kX87, Oracle::kQemu, MaskKind::kQemuWrong, rounding_direction,
@@ -544,6 +671,12 @@ constexpr MaskRow kRows[] = {
      loads_reserved_mxcsr, "QEMU loads reserved bits of MXCSR", "SDM 2, XRSTOR"},
     {"precision control", kX87, Oracle::kQemu, MaskKind::kQemuWrong, rounded_operand,
      "QEMU rounds operands from memory and FRNDINT's result to the precision control", "SDM 1, 8.1.5.2"},
+    {"end of 4 GiB, QEMU", "*", Oracle::kQemu, MaskKind::kUndefined, limit_of_4_gib,
+     "with a limit of FFFFFFFFH an access across it may or may not be #GP", "SDM 3, 5.3"},
+    {"width of PUNPCKL", "punpcklbw punpcklwd punpckldq", Oracle::kQemu, MaskKind::kQemuWrong, reads_too_much,
+     "QEMU reads eight bytes where the MMX forms read four", "SDM 2, PUNPCKLBW"},
+    {"denormal logarithms", "fyl2x fyl2xp1 fpatan", Oracle::kQemu, MaskKind::kQemuWrong, denormal_logarithm,
+     "QEMU normalises denormal operands by one place too few", "SDM 2, FYL2X"},
     {"end of 4 GiB", "*", Oracle::kNative, MaskKind::kUndefined, limit_of_4_gib,
      "with a limit of FFFFFFFFH an access across it may or may not be #GP", "SDM 3, 5.3"},
     {"transcendentals, host", kTranscendental, Oracle::kNative, MaskKind::kUndefined, last_place,
