@@ -110,6 +110,22 @@ u64 ignored_segment_prefix(const MaskContext& c, const Difference&) {
   return 0;
 }
 
+/// What a qword of the region held before the case, patches included.
+u64 memory_before(const MaskContext& c, u16 qword) {
+  const u64 start = u64{qword} * 8;
+  std::array<u8, 8> bytes;
+  std::memcpy(bytes.data(), c.pristine.data() + start, bytes.size());
+  for (const Patch& patch : c.input.patches) {
+    for (u64 i = 0; i < patch.bytes; ++i) {
+      const u64 at = patch.offset + i;
+      if (at >= start && at < start + bytes.size()) bytes[at - start] = patch.data[i];
+    }
+  }
+  u64 value;
+  std::memcpy(&value, bytes.data(), sizeof(value));
+  return value;
+}
+
 /// Part of a store that faults has been made: bhvm's memory is as it was.
 u64 store_in_pieces(const MaskContext& c, const Difference& d) {
   constexpr unsigned kBits = 128;
@@ -117,10 +133,21 @@ u64 store_in_pieces(const MaskContext& c, const Difference& d) {
   const DecodedInstruction* insn = faulting_instruction(c);
   const ZydisDecodedOperand* memory = insn == nullptr ? nullptr : memory_operand(*insn, kBits);
   if (memory == nullptr || (memory->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0) return 0;
-  for (u32 i = 0; i < c.ours.change_count && i < kMaxChanges; ++i) {
-    if (c.ours.changes[i].qword == d.index) return 0;
+  return word_of(c.ours, c.pristine, d.field, d.index) == memory_before(c, d.index) ? ~u64{0} : 0;
+}
+
+/// The upper 8 of the 16 bytes that QEMU reads reach into another page.
+u64 reads_16_bytes_for_8(const MaskContext& c, const Difference& d) {
+  if (memory_operand(*c.instruction) == nullptr) return 0;
+  if (c.theirs.vector == kPageFault && c.theirs.rip == address_of(c, *c.instruction)) {
+    const bool next_page =
+        c.theirs.cr2 % kPageBytes == 0 && !(c.ours.vector == kPageFault && c.ours.rip == c.theirs.rip);
+    return next_page ? ~u64{0} : 0;
   }
-  return ~u64{0};
+  // One page more has been accessed, behind one that was.
+  const u64 more = d.theirs & ~d.ours;
+  const bool one = d.field == Field::kAccessed && (more & (more - 1)) == 0 && more < u64{1} << kRegionPages;
+  return one && (d.ours & more >> 1) != 0 ? more : 0;
 }
 
 // ---- QEMU: floating point ----
@@ -229,30 +256,69 @@ u64 string_lengths_of_32_bits(const MaskContext& c, const Difference& d) {
   // An instruction before it may have changed them.
   const bool first = c.instruction == c.instructions.data();
   if (first && !differ(kRax) && !differ(kRdx)) return 0;
+  for (const DecodedInstruction* later = c.instruction + 1; later != c.instructions.data() + c.instructions.size();
+       ++later) {
+    if (later->z.cpu_flags != nullptr && later->z.cpu_flags->tested != 0) return ~u64{0};
+  }
   if (d.field == Field::kRflags) return kCarry | kZero | kSign | kOverflowFlag;
   const bool index = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_PCMPESTRI;
   const bool result = index ? d.field == Field::kGpr && d.index == kRcx : d.field == Field::kXmm && d.index < 2;
   return result ? ~u64{0} : 0;
 }
 
-bool stores_nothing(const MaskContext& c, const DecodedInstruction& insn) {
-  constexpr u64 kTopBits = 0x8080808080808080;
+/// Where MASKMOVDQU's bytes are, and which of them it stores.
+struct MaskedStore {
+  u64 linear;
+  u64 last;      // of the address space that the offset wraps in
+  u64 first;     // linear address of offset 0
+  u16 selected;  // a bit a byte
+
+  u64 byte(unsigned i) const { return first + ((linear - first + i) & last); }
+};
+
+/// `registers` is the state in which the instruction was executed.
+MaskedStore masked_store(const MaskContext& c, const Outcome& registers) {
+  constexpr unsigned kRdi = 7;
+  const DecodedInstruction& insn = *c.instruction;
+  MaskedStore store{};
+  const unsigned width = insn.z.address_width;
+  store.last = width == 64 ? ~u64{0} : width == 32 ? 0xFFFFFFFF : 0xFFFF;
+  const ZydisRegister segment = insn.operands[2].mem.segment;
+  if (insn.z.machine_mode == ZYDIS_MACHINE_MODE_LONG_64) {
+    if (segment == ZYDIS_REGISTER_FS) store.first = c.input.fs_base;
+    if (segment == ZYDIS_REGISTER_GS) store.first = c.input.gs_base;
+  }
+  store.linear = store.first + (registers.gpr[kRdi] & store.last);
   const auto mask = static_cast<unsigned>(ZydisRegisterGetId(insn.operands[1].reg.value));
-  return ((xmm_before(c, 2 * mask) | xmm_before(c, 2 * mask + 1)) & kTopBits) == 0;
+  for (unsigned i = 0; i < 16; ++i) {
+    const u64 half = xmm_before(c, 2 * mask + i / 8);
+    store.selected = static_cast<u16>(store.selected | (half >> (8 * (i % 8) + 7) & 1) << i);
+  }
+  return store;
 }
 
-u64 fault_of_nothing_stored(const MaskContext& c, const Difference&) {
-  const bool faulted = c.theirs.vector == kPageFault && c.theirs.rip == address_of(c, *c.instruction);
-  return faulted && stores_nothing(c, *c.instruction) ? ~u64{0} : 0;
-}
+bool canonical(u64 linear) { return static_cast<i64>(linear << 16) >> 16 == static_cast<i64>(linear); }
 
-/// A 16-bit address: whether the bytes behind FFFFH are at 0 or at 10000H.
-u64 wrap_of_16_bit_address(const MaskContext& c, const Difference& d) {
-  const bool both = c.ours.vector == kPageFault && c.theirs.vector == kPageFault &&
-                    c.ours.rip == address_of(c, *c.instruction) && c.ours.rip == c.theirs.rip;
-  constexpr u64 kLastStart = 0x10000 - 16;
-  const bool wraps = c.instruction->z.address_width == 16 && d.ours > kLastStart && d.theirs < 16;
-  return d.field == Field::kCr2 && both && wraps ? ~u64{0} : 0;
+/// The host looks at whole halves of the 16 bytes, the upper one first: it may fault for a byte that is not stored, and
+/// another one's fault may be the first.
+u64 fault_of_unselected_byte(const MaskContext& c, const Difference& d) {
+  if (c.theirs.rip != address_of(c, *c.instruction)) return 0;
+  const MaskedStore store = masked_store(c, c.theirs);
+  const auto any_selected = [&](auto&& holds) {
+    for (unsigned i = 0; i < 16; ++i) {
+      if ((store.selected >> i & 1) != 0 && holds(store.byte(i))) return true;
+    }
+    return false;
+  };
+  const bool address_fault = c.theirs.vector == kGeneralProtection || c.theirs.vector == kStackFault;
+  if (c.theirs.vector != kPageFault && !address_fault) return 0;
+  if (is_fault(c.ours.vector) && c.ours.rip == c.theirs.rip) {
+    return d.field == Field::kCr2 || d.field == Field::kErrorCode || d.field == Field::kVector ? ~u64{0} : 0;
+  }
+  const u64 page = c.theirs.cr2 / kPageBytes;
+  const bool selected =
+      any_selected([&](u64 byte) { return address_fault ? !canonical(byte) : byte / kPageBytes == page; });
+  return selected ? 0 : ~u64{0};
 }
 
 constexpr std::string_view kArithmetic =
@@ -267,6 +333,8 @@ constexpr MaskRow kRows[] = {
      "SDM 1, 3.3.4: segment overrides other than FS and GS are ignored"},
     {"16-byte store in pieces", "*", Oracle::kQemu, MaskKind::kQemuWrong, store_in_pieces,
      "QEMU writes the part of a 16-byte store before the page that faults", "SDM 3, 6.5: faults can be restarted"},
+    {"CVTDQ2PD reads 16 bytes", "cvtdq2pd", Oracle::kQemu, MaskKind::kQemuWrong, reads_16_bytes_for_8,
+     "QEMU reads 16 bytes of a memory operand that has 8", "SDM 2, CVTDQ2PD"},
     {"first of two NaNs", kArithmetic, Oracle::kQemu, MaskKind::kQemuWrong, first_of_two_nans,
      "QEMU takes the NaN with the larger significand, as the x87 does", "SDM 1, 4.8.3.5, table 4-7"},
     {"one of several NaNs", kHorizontal, Oracle::kQemu, MaskKind::kQemuWrong, one_of_several_nans,
@@ -286,10 +354,9 @@ constexpr MaskRow kRows[] = {
      "SDM 2, CVTPI2PD; hardware does the same for CVTPI2PS"},
     {"PCMPESTRx with REX.W", "pcmpestri pcmpestrm", Oracle::kQemu, MaskKind::kQemuWrong, string_lengths_of_32_bits,
      "QEMU takes the lengths from EAX and EDX", "SDM 2, PCMPESTRI and PCMPESTRM"},
-    {"MASKMOVDQU of nothing", "maskmovdqu", Oracle::kNative, MaskKind::kUndefined, fault_of_nothing_stored,
-     "a mask of zeros may fault", "SDM 2, MASKMOVDQU: implementation dependent"},
-    {"MASKMOVDQU across 64 KiB", "maskmovdqu", Oracle::kNative, MaskKind::kUndefined, wrap_of_16_bit_address,
-     "where the bytes are that a 16-bit address does not reach", "SDM 3, 5.3, limit checking"},
+    {"MASKMOVDQU: bytes that are not stored", "maskmovdqu", Oracle::kNative, MaskKind::kUndefined,
+     fault_of_unselected_byte, "bytes that the mask does not select may fault, too",
+     "SDM 2, MASKMOVDQU: implementation dependent"},
 };
 
 }  // namespace
