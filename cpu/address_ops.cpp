@@ -35,7 +35,9 @@ bool segment_allows(const SegmentState& segment, u64 offset, u64 size, bool writ
     const u64 top = (attributes & descriptor::kBig) != 0 ? 0xFFFFFFFF : 0xFFFF;
     return offset > segment.limit && last <= top;
   }
-  return last <= segment.limit;
+  // What crosses the end of 4 GiB wraps, as it does in a flat segment (SDM 3, 5.3 leaves it to the processor).
+  constexpr u32 kNoLimit = 0xFFFFFFFF;
+  return segment.limit == kNoLimit || last <= segment.limit;
 }
 
 BHVM_HANDLER(address_op_checked) {

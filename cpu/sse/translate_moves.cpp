@@ -127,13 +127,15 @@ bool translate_movnti(BlockBuilder& block, const Instruction& insn) {
   return insn.width(0) == 64 ? emit_store<u64>(block, insn) : emit_store<u32>(block, insn);
 }
 
-/// Stores the bytes whose mask has its top bit set. Either all of them or, with a fault, none.
+/// Stores the bytes whose mask has its top bit set. Either all of them or, with a fault, none. Outside 64-bit mode
+/// linear addresses wrap at 4 GiB.
 BHVM_COLD bool store_masked(Cpu& cpu, u64 linear, const u8* bytes, const u8* mask, unsigned size) {
+  const u64 last = cpu.code64() ? ~u64{0} : 0xFFFFFFFF;
   for (unsigned i = 0; i < size; ++i) {
-    if ((mask[i] & 0x80) != 0 && !cpu.probe_write(linear + i, 1)) return false;
+    if ((mask[i] & 0x80) != 0 && !cpu.probe_write((linear + i) & last, 1)) return false;
   }
   for (unsigned i = 0; i < size; ++i) {
-    if ((mask[i] & 0x80) != 0 && !store(cpu, linear + i, bytes[i])) return false;
+    if ((mask[i] & 0x80) != 0 && !store(cpu, (linear + i) & last, bytes[i])) return false;
   }
   return true;
 }

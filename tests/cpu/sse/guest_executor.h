@@ -1,5 +1,5 @@
-// Runs one instruction in the interpreter: a 64-bit guest at privilege level 0, all memory mapped one to one, an
-// interrupt table whose handlers halt.
+// Runs one instruction in the interpreter: a guest at privilege level 0, in 64-bit code unless asked otherwise, all
+// memory mapped one to one, an interrupt table whose handlers halt.
 #pragma once
 
 #include <memory>
@@ -26,6 +26,8 @@ class GuestExecutor {
   /// Control registers of the runs to come.
   u64 cr0 = 0x80000031;
   u64 cr4 = 0x620;  // PAE, OSFXSR, OSXMMEXCPT
+  /// Compatibility mode.
+  bool code32 = false;
 
  private:
   class NoBoard;

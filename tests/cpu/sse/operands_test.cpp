@@ -202,6 +202,27 @@ TEST_F(SseOperands, MaskedMoveTouchesOnlyWhatItsMaskNames) {
   EXPECT_EQ(last_quadword(), 0x10u);
 }
 
+TEST_F(SseOperands, MaskedMoveWrapsAtTheEndOf32BitCodesSpace) {
+  guest_.code32 = true;
+  MachineState before;
+  before.rdi = 0xFFFFFFFC;
+  before.xmm[1] = {0, 0x5A};
+  before.xmm[2] = {0, 0x80};
+  EXPECT_EQ(run(kMaskmovdqu, before).vector, -1);
+  u64 quadword = 0;
+  guest_.cpu().mmu.memory().read_value(PhysicalAddress{0}, quadword);
+  EXPECT_EQ(quadword, u64{0x5A} << 32);
+}
+
+TEST_F(SseOperands, ASegmentOf4GibChecksNoEnd) {
+  guest_.code32 = true;
+  MachineState before;
+  before.rdi = 0xFFFFFFFC;
+  // MOVQ XMM0, CS:[EDI] and DS:[EDI]: the first page is missing.
+  EXPECT_EQ(run({0x2E, 0xF3, 0x0F, 0x7E, 0x07}, before).vector, 14);
+  EXPECT_EQ(run({0xF3, 0x0F, 0x7E, 0x07}, before).vector, 14);
+}
+
 TEST_F(SseOperands, RexReachesTheUpperRegisters) {
   MachineState before;
   before.xmm[9] = {1, 2};
