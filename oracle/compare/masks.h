@@ -67,6 +67,7 @@ bool matches(const MaskRow& row, std::string_view mnemonic);
 std::span<const MaskRow> general_masks();
 std::span<const MaskRow> integer_masks();
 std::span<const MaskRow> x87_masks();
+std::span<const MaskRow> area_masks();
 std::span<const MaskRow> sse_masks();
 std::span<const MaskRow> system_masks();
 std::span<const MaskRow> native_masks();
