@@ -74,7 +74,7 @@ void visit_fields(const CpuState& ours, bool shadow, const QemuState& theirs, co
     visit("fpr significand ", kIndex[i], ours.x87.regs[i].significand, theirs.fpu.registers[i].significand);
     visit("fpr exponent ", kIndex[i], u64{ours.x87.regs[i].sign_exponent}, u64{theirs.fpu.registers[i].exponent});
   }
-  for (unsigned i = 0; i < 16; ++i) {
+  for (unsigned i = 0; i < registers; ++i) {
     visit("low half of xmm", kIndex[i], ours.xmm[i].q[0], theirs.fpu.xmm[i].q[0]);
     visit("high half of xmm", kIndex[i], ours.xmm[i].q[1], theirs.fpu.xmm[i].q[1]);
   }

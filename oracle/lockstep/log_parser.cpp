@@ -152,7 +152,7 @@ void read_system(Cursor& c, QemuState& state) {
   c.word("\n");
 }
 
-void read_fpu(Cursor& c, QemuFpu& fpu) {
+void read_fpu(Cursor& c, bool code64, QemuFpu& fpu) {
   fpu.control_word = static_cast<u16>(read_named(c, "FCW="));
   fpu.status_word = static_cast<u16>(read_named(c, " FSW="));
   read_named(c, " [ST=");
@@ -166,14 +166,13 @@ void read_fpu(Cursor& c, QemuFpu& fpu) {
     c.word(" ");
     fpu.registers[i].exponent = static_cast<u16>(c.hex());
   }
-  for (unsigned i = 0; i < fpu.xmm.size(); ++i) {
+  for (unsigned i = 0; i < (code64 ? 16u : 8u); ++i) {
     c.word(i % 2 == 0 ? "\nXMM" : " XMM");
     c.hex();
     c.word("=");
     fpu.xmm[i].q[1] = c.hex();
     c.word(" ");
     fpu.xmm[i].q[0] = c.hex();
-    if (c.ok && c.starts(" \n")) ++c.at;
   }
   c.word("\n");
 }
@@ -183,7 +182,7 @@ void read_state(Cursor& c, bool fpu, QemuState& state) {
   read_system(c, state);
   state.long_mode = (state.efer >> 10 & 1) != 0;
   state.has_fpu = fpu;
-  if (fpu) read_fpu(c, state.fpu);
+  if (fpu) read_fpu(c, state.code64, state.fpu);
 }
 
 /// "     0: v=0e e=0002 i=0 cpl=0 IP=0010:... pc=... SP=0018:... CR2=..."

@@ -1,6 +1,7 @@
 // What QEMU's log tells of its processor before an instruction, an exception or an interrupt.
 //
-// In 32-bit code QEMU prints eight registers of 32 bits; the others are unknown then and stand as 0 here.
+// In 32-bit code QEMU prints eight registers of 32 bits, and eight XMM registers; the others are unknown then and stand
+// as 0 here.
 #pragma once
 
 #include <array>

@@ -71,6 +71,14 @@ TEST(LogParser, ReadsTheFloatingPointLines) {
   EXPECT_EQ(0x2222222222222222u, f.xmm[15].q[0]);
 }
 
+TEST(LogParser, HalfTheVectorRegistersIn32BitCode) {
+  LogEvent event;
+  const std::string text = state32() + fpu(8);
+  const ParseResult parsed = parse_event(text + state32(), true, event);
+  ASSERT_EQ(ParseOutcome::kEvent, parsed.outcome);
+  EXPECT_EQ(text.size(), parsed.used);
+}
+
 TEST(LogParser, ReadsFaultsAndInterrupts) {
   LogEvent event;
   ASSERT_EQ(ParseOutcome::kEvent, parse_event(page_fault() + state64(), true, event).outcome);

@@ -51,14 +51,14 @@ inline std::string state64(const std::string& rip = "ffffffff814fba68") {
          "EFER=0000000000000d01\n";
 }
 
-inline std::string fpu() {
+inline std::string fpu(int xmm_registers = 16) {
   std::string text =
       "FCW=037f FSW=3800 [ST=7] FTW=80 MXCSR=00001fa0\n"
       "FPR0=0000000000000000 0000 FPR1=0000000000000000 0000\n"
       "FPR2=0000000000000000 0000 FPR3=0000000000000000 0000\n"
       "FPR4=0000000000000000 0000 FPR5=0000000000000000 0000\n"
       "FPR6=0000000000000000 0000 FPR7=8000000000000000 3fff\n";
-  for (int i = 0; i < 16; i += 2) {
+  for (int i = 0; i < xmm_registers; i += 2) {
     const std::string first = (i < 10 ? "0" : "") + std::to_string(i);
     const std::string second = (i + 1 < 10 ? "0" : "") + std::to_string(i + 1);
     text += "XMM" + first + "=00000000000000aa 00000000000000bb XMM" + second + "=1111111111111111 2222222222222222\n";
