@@ -80,6 +80,7 @@ struct Cpu {
   Leave leave = Leave::kJump;
   bool alone = false;              // the current block is one instruction that may touch devices and code
   bool touched_board = false;      // it did
+  bool delivered_itself = false;   // the current instruction delivered an interrupt itself (INT n, INT3, INTO, INT1)
   bool interrupts_wanted = false;  // an interrupt is pending or traps are: handlers that open IF leave
   DataMode data_mode = DataMode::kSupervisorOverUser;
   u32 mode = 0;                   // mode key (cpu/mode.h)

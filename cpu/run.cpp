@@ -214,9 +214,10 @@ RunExit Cpu::run(u64 max_instructions) {
       page_base = s.rip - block->start;
       alone = single;
       const bool trap_flag = (s.rflags & rflags::kTf) != 0;
+      delivered_itself = false;
       dispatch(*this, block, static_cast<i64>(limit - s.instructions) - static_cast<i64>(block->count));
       alone = false;
-      if (stepping && leave != Leave::kFault) after_instruction(*this, trap_flag);
+      if (stepping && leave != Leave::kFault) after_instruction(*this, trap_flag && !delivered_itself);
     } else {
       leave = Leave::kFault;
     }

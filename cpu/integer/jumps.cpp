@@ -297,17 +297,15 @@ bool translate_counted(BlockBuilder& block, const Instruction& insn) {
 // CALL and RET. `dst` is the return address as an offset from the page's start.
 
 template <class Stack>
-BHVM_INLINE bool push_return_address(Cpu& cpu, const Op* op) {
+BHVM_INLINE bool store_return_address(Cpu& cpu, const Op* op) {
   using T = std::conditional_t<Stack::kWide, u64, u32>;
-  constexpr i64 size = sizeof(T);
-  if (!Stack::template write<T>(cpu, -size, static_cast<T>(cpu.page_base + op->dst))) return false;
-  Stack::move(cpu, -size);
-  return true;
+  return Stack::template write<T>(cpu, -static_cast<i64>(sizeof(T)), static_cast<T>(cpu.page_base + op->dst));
 }
 
 template <class Stack, JumpKind kind>
 BHVM_HANDLER(call) {
-  if (!push_return_address<Stack>(cpu, op)) BHVM_FAULT;
+  if (!store_return_address<Stack>(cpu, op)) BHVM_FAULT;
+  Stack::move(cpu, Stack::kWide ? -8 : -4);
   BHVM_JUMP_DIRECT(kind, Stack::kWide);
 }
 
@@ -321,11 +319,13 @@ BHVM_HANDLER(call_indirect) {
     value = operand<T>(cpu, op->src);
   }
   u64 target = value;
-  if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
-  if (!push_return_address<Stack>(cpu, op)) {
+  // As processors do it: the return address is in memory when a non-canonical target faults, but RSP has not moved.
+  if (!store_return_address<Stack>(cpu, op)) {
     if constexpr (memory) blame_stack(cpu);
     BHVM_FAULT;
   }
+  if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
+  Stack::move(cpu, -static_cast<i64>(sizeof(T)));
   BHVM_GO_INDIRECT(target, alone);
 }
 

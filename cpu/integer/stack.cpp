@@ -112,7 +112,8 @@ bool translate_pop(BlockBuilder& block, const Instruction& insn) {
   return true;
 }
 
-// PUSHA and POPA: 32-bit code only. The whole frame is checked before any of it changes.
+// PUSHA and POPA: 32-bit code only. One that faults in the middle has done what came before, but for ESP: processors
+// do the same.
 
 template <class Stack, class T>
 BHVM_HANDLER(pusha) {
@@ -127,14 +128,12 @@ BHVM_HANDLER(pusha) {
 
 template <class Stack, class T>
 BHVM_HANDLER(popa) {
-  T values[8];
   for (unsigned i = 0; i < 8; ++i) {
-    if (!Stack::template read<T>(cpu, kSize<T> * static_cast<i64>(i), values[7 - i])) BHVM_FAULT;
+    T value;
+    if (!Stack::template read<T>(cpu, kSize<T> * static_cast<i64>(i), value)) BHVM_FAULT;
+    if (7 - i != kRsp) write_gpr<T>(cpu, static_cast<u16>(gpr(7 - i)), value);
   }
   Stack::move(cpu, kSize<T> * 8);
-  for (unsigned i = 0; i < 8; ++i) {
-    if (i != kRsp) write_gpr<T>(cpu, static_cast<u16>(gpr(i)), values[i]);
-  }
   BHVM_NEXT;
 }
 
@@ -191,8 +190,8 @@ BHVM_HANDLER(enter_frame) {
     if (!Stack::template write<T>(cpu, delta, static_cast<T>(new_rbp))) BHVM_FAULT;
   }
   delta -= op->imm;
-  T probe;  // the new top of the stack must be writable: a fault comes here, before anything changed
-  if (!Stack::template read<T>(cpu, delta, probe) || !Stack::template write<T>(cpu, delta, probe)) BHVM_FAULT;
+  // The new top of the stack must be writable: a fault comes here, before a register changed.
+  if (!Stack::template probe_write<T>(cpu, delta)) BHVM_FAULT;
   Stack::move(cpu, delta);
   write_gpr<T>(cpu, op->dst, static_cast<T>(new_rbp));
   BHVM_NEXT;

@@ -22,6 +22,12 @@ struct Stack64 {
   BHVM_INLINE static bool write(Cpu& cpu, i64 delta, T value) {
     return store<T>(cpu, pointer(cpu, delta), value);
   }
+  /// May T be written there? Faults as the write would.
+  template <class T>
+  BHVM_INLINE static bool probe_write(Cpu& cpu, i64 delta) {
+    Update<T> update;
+    return update.load(cpu, pointer(cpu, delta));
+  }
 };
 
 template <bool checked>
@@ -49,6 +55,12 @@ struct Stack32 {
   BHVM_INLINE static bool write(Cpu& cpu, i64 delta, T value) {
     u64 linear;
     return place(cpu, delta, sizeof(T), true, linear) && store<T>(cpu, linear, value);
+  }
+  template <class T>
+  BHVM_INLINE static bool probe_write(Cpu& cpu, i64 delta) {
+    u64 linear;
+    Update<T> update;
+    return place(cpu, delta, sizeof(T), true, linear) && update.load(cpu, linear);
   }
 };
 

@@ -182,9 +182,9 @@ struct Cmps {
   static u64 step(const Walk& walk, u64, bool& stop) {
     u64 first = 0, second = 0;
     T a, b;
-    if (!walk.place(walk.op->src, walk.get(kRsi), sizeof(T), false, first) ||
-        !walk.place(walk.op->dst, walk.get(kRdi), sizeof(T), false, second) || !load<T>(walk.cpu, first, a) ||
-        !load<T>(walk.cpu, second, b)) {
+    // Processors read the second operand first, which shows in what faults and in A bits.
+    if (!walk.place(walk.op->dst, walk.get(kRdi), sizeof(T), false, second) || !load<T>(walk.cpu, second, b) ||
+        !walk.place(walk.op->src, walk.get(kRsi), sizeof(T), false, first) || !load<T>(walk.cpu, first, a)) {
       return 0;
     }
     compare<T>(walk, a, b, stop);

@@ -205,10 +205,12 @@ bool check_return_stack(Cpu& cpu, u16 selector, u8 new_cpl, bool to_64bit, Segme
   return true;
 }
 
-/// A return to an outer level makes segments that level may not use unusable. Bases stay, as do selectors already null.
+/// A return to an outer level makes segments that level may not use unusable, and every null selector 0, whatever its
+/// RPL was (SDM 2, RET). Bases stay.
 void drop_privileged_segments(Cpu& cpu) {
   for (const SegmentIndex i : {kEs, kDs, kFs, kGs}) {
     SegmentState& segment = cpu.s.segments[i];
+    if (is_null(segment.selector)) segment.selector = 0;
     const bool present = (segment.attributes & descriptor::kPresent) != 0;
     constexpr u16 kConformingCode = descriptor::kCode | descriptor::kExpandDown;
     const bool conforming = (segment.attributes & kConformingCode) == kConformingCode;

@@ -282,6 +282,7 @@ bool deliver_nmi(Cpu& cpu) {
 
 bool deliver_software(Cpu& cpu, u8 vector, SoftwareInterrupt kind) {
   const bool int_n = kind == SoftwareInterrupt::kIntN;
+  cpu.delivered_itself = true;
   return deliver_once(
       cpu, Event{.vector = vector, .software = int_n, .ext = int_n ? 0u : 1u, .benign = true, .rflags = cpu.rflags()});
 }

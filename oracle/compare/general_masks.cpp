@@ -61,7 +61,8 @@ u64 no_canonical_check_of_the_end(const MaskContext& c, const Difference&) {
 
 /// In compatibility mode: reads through a null FS or GS, writes through CS.
 u64 no_segment_check(const MaskContext& c, const Difference&) {
-  if (c.ours.vector != kGeneralProtection || c.ours.error_code != 0 || c.theirs.vector == kGeneralProtection) return 0;
+  if (c.ours.vector != kGeneralProtection || c.ours.error_code != 0) return 0;
+  if (c.theirs.vector == kGeneralProtection && c.theirs.error_code == 0) return 0;
   if (c.group.group.mode == Mode::kUser64 || c.group.group.mode == Mode::kKernel64) return 0;
   const DecodedInstruction* insn = faulting_instruction(c);
   if (insn == nullptr) return 0;
@@ -100,6 +101,41 @@ u64 flags_before_fault(const MaskContext& c, const Difference& d) {
   if (insn == nullptr) return 0;
   const bool repeated = insn->z.meta.category == ZYDIS_CATEGORY_STRINGOP;
   return repeated || reads_and_writes_memory(*insn) ? kStatusFlags : 0;
+}
+
+/// REX counts only right before the opcode.
+u64 rex_before_prefix(const MaskContext& c, const Difference&) {
+  for (const DecodedInstruction& insn : c.instructions) {
+    for (unsigned i = 0; i < insn.z.raw.prefix_count; ++i) {
+      const auto& prefix = insn.z.raw.prefixes[i];
+      const bool rex = insn.z.machine_mode == ZYDIS_MACHINE_MODE_LONG_64 && (prefix.value & 0xF0) == 0x40;
+      if (rex && prefix.type == ZYDIS_PREFIX_TYPE_IGNORED) return ~u64{0};
+    }
+  }
+  return 0;
+}
+
+/// In 64-bit mode ES, CS, SS and DS overrides are ignored: FS or GS before one of them holds.
+u64 ignored_segment_prefix(const MaskContext& c, const Difference&) {
+  for (const DecodedInstruction& insn : c.instructions) {
+    if (insn.z.machine_mode != ZYDIS_MACHINE_MODE_LONG_64) continue;
+    bool based = false;
+    for (unsigned i = 0; i < insn.z.raw.prefix_count; ++i) {
+      const u8 prefix = insn.z.raw.prefixes[i].value;
+      if (prefix == 0x64 || prefix == 0x65) based = true;
+      const bool ignored = prefix == 0x26 || prefix == 0x2E || prefix == 0x36 || prefix == 0x3E;
+      if (based && ignored && memory_operand(insn) != nullptr) return ~u64{0};
+    }
+  }
+  return 0;
+}
+
+bool is_canonical(u64 linear) { return linear + (u64{1} << 47) < u64{1} << 48; }
+
+/// A near branch to a non-canonical address faults itself; QEMU goes there first.
+u64 branch_out_of_canonical_space(const MaskContext& c, const Difference&) {
+  const bool ours = c.ours.vector == kGeneralProtection && is_canonical(c.ours.rip);
+  return ours && c.theirs.vector == kGeneralProtection && !is_canonical(c.theirs.rip) ? ~u64{0} : 0;
 }
 
 /// Bytes of an instruction that cannot be fetched: QEMU may decide on fewer bytes.
@@ -152,6 +188,12 @@ constexpr MaskRow kRows[] = {
      "QEMU raises #GP for every non-canonical address", "SDM 3, 6.15, interrupt 12; SDM 1, 3.3.7.1"},
     {"flags before a fault", "*", Oracle::kQemu, MaskKind::kQemuWrong, flags_before_fault,
      "QEMU changes flags before a write that faults, and in the middle of REP CMPS and SCAS", "SDM 3, 6.5, faults"},
+    {"REX before another prefix", "*", Oracle::kQemu, MaskKind::kQemuWrong, rex_before_prefix,
+     "QEMU heeds a REX prefix that another prefix follows", "SDM 2, 2.2.1"},
+    {"ignored segment prefixes", "*", Oracle::kQemu, MaskKind::kQemuWrong, ignored_segment_prefix,
+     "QEMU lets an ES, CS, SS or DS override take the place of FS or GS in 64-bit mode", "SDM 1, 3.3.7; SDM 2, 2.1.1"},
+    {"branch to a non-canonical address", "*", Oracle::kQemu, MaskKind::kQemuWrong, branch_out_of_canonical_space,
+     "QEMU completes the branch and faults at its target", "SDM 2, JMP, CALL, RET: #GP(0) in 64-bit mode"},
     {"decided before fetched", "*", Oracle::kQemu, MaskKind::kQemuWrong, decided_before_fetched,
      "QEMU raises #UD or #GP without fetching the rest of the instruction", "SDM 3, 6.9, table 6-2"},
     {"CPUID", "cpuid", Oracle::kQemu, MaskKind::kVaries, cpuid_result, "identifies the processor", "SDM 2, CPUID"},

@@ -155,6 +155,83 @@ u64 movsxd_reads_too_much(const MaskContext& c, const Difference&) {
   return c.instruction->operands[0].size == 16 && c.theirs.vector == kPageFault ? ~u64{0} : 0;
 }
 
+/// LSS, LFS, LGS with REX.W: m16:64.
+u64 far_pointer_of_64_bits(const MaskContext& c, const Difference&) {
+  return c.instruction->operands[0].size == 64 ? ~u64{0} : 0;
+}
+
+/// MOV to and from DR4, DR5 with CR4.DE set.
+u64 aliased_debug_register(const MaskContext& c, const Difference& d) {
+  return d.field == Field::kVector && c.ours.vector == kInvalidOpcode && c.theirs.vector == kGeneralProtection ? ~u64{0}
+                                                                                                               : 0;
+}
+
+/// ENTER: the new top of the stack must be writable.
+u64 no_probe_of_enter(const MaskContext& c, const Difference&) {
+  return c.ours.vector == kPageFault && c.theirs.vector != kPageFault ? ~u64{0} : 0;
+}
+
+/// PUSHA and POPA across a page that is not there: which element is done first.
+u64 order_of_pusha(const MaskContext& c, const Difference& d) {
+  if (c.ours.vector != kPageFault || c.theirs.vector != kPageFault) return 0;
+  return d.field == Field::kCr2 || d.field == Field::kAccessed || d.field == Field::kDirty || d.field == Field::kMemory
+             ? ~u64{0}
+             : 0;
+}
+
+bool is_far(const MaskContext& c) { return c.instruction->z.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR; }
+
+/// Far CALL and RET in 64-bit mode use all of RSP, as the user that they are.
+u64 stack_of_far_transfer(const MaskContext& c, const Difference& d) {
+  if (!is_far(c)) return 0;
+  // What lies there differs when the address does.
+  if (c.ours.vector == kPageFault || c.ours.vector == kStackFault) return ~u64{0};
+  const bool page_bits = d.field == Field::kAccessed || d.field == Field::kDirty;
+  return page_bits && is_fault(c.ours.vector) ? d.theirs & ~d.ours : 0;
+}
+
+/// RET far imm16 adds to ESP, not to SP.
+u64 release_of_far_return(const MaskContext& c, const Difference& d) {
+  constexpr u16 kRsp = 4;
+  return is_far(c) && c.instruction->z.operand_count_visible == 1 && d.field == Field::kGpr && d.index == kRsp
+             ? u64{0xFFFF0000}
+             : 0;
+}
+
+/// An immediate behind a RIP-relative operand belongs to the instruction whose end RIP is.
+u64 rip_relative_with_immediate(const MaskContext& c, const Difference&) {
+  const ZydisDecodedOperand* memory = memory_operand(*c.instruction);
+  const bool relative = memory != nullptr && memory->mem.base == ZYDIS_REGISTER_RIP;
+  return relative && c.instruction->operands[2].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? ~u64{0} : 0;
+}
+
+u64 no_int1(const MaskContext& c, const Difference&) { return c.theirs.vector == kInvalidOpcode ? ~u64{0} : 0; }
+
+/// F3 REX.B 90 is PAUSE.
+u64 pause_with_rex(const MaskContext& c, const Difference& d) {
+  return (c.instruction->z.attributes & ZYDIS_ATTRIB_HAS_REX) != 0 && d.field == Field::kGpr &&
+                 (d.index == 0 || d.index == 8)
+             ? ~u64{0}
+             : 0;
+}
+
+/// REX.W wins over an operand-size prefix.
+u64 crc32_of_64_bits(const MaskContext& c, const Difference&) {
+  return (c.instruction->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0 && c.instruction->z.raw.rex.W != 0 ? ~u64{0}
+                                                                                                              : 0;
+}
+
+u64 flags_of_faulting_setcc(const MaskContext& c, const Difference& d) {
+  return d.field == Field::kRflags && is_fault(c.ours.vector) ? kStatusFlags : 0;
+}
+
+u64 order_of_far_return(const MaskContext& c, const Difference& d) {
+  return is_far(c) && c.ours.vector == kPageFault && c.theirs.vector == kPageFault &&
+                 (d.field == Field::kCr2 || d.field == Field::kErrorCode)
+             ? ~u64{0}
+             : 0;
+}
+
 u64 no_such_nop(const MaskContext& c, const Difference&) {
   return c.theirs.vector == kInvalidOpcode && c.ours.vector != kInvalidOpcode ? ~u64{0} : 0;
 }
@@ -194,6 +271,32 @@ constexpr MaskRow kRows[] = {
      "QEMU takes it for a NOP; it has the checks and the A bit of a byte load", "SDM 2, CLFLUSH"},
     {"MOVSXD of 16 bits", "movsxd", Oracle::kQemu, MaskKind::kQemuWrong, movsxd_reads_too_much, "QEMU reads 32 bits",
      "SDM 2, MOVSXD"},
+    {"LSS, LFS, LGS with REX.W", "lss lfs lgs", Oracle::kQemu, MaskKind::kQemuWrong, far_pointer_of_64_bits,
+     "QEMU reads m16:32, as AMD's processors do", "SDM 2, LDS/LES/LFS/LGS/LSS"},
+    {"DR4 and DR5", "mov", Oracle::kQemu, MaskKind::kQemuWrong, aliased_debug_register,
+     "QEMU looks at CPL before it looks at CR4.DE", "SDM 2, MOV to/from debug registers, Operation"},
+    {"ENTER's probe", "enter", Oracle::kQemu, MaskKind::kQemuWrong, no_probe_of_enter,
+     "QEMU does not ask whether the new top of the stack can be written", "SDM 2, ENTER, exceptions"},
+    {"order of PUSHA and POPA", "pusha pushad popa popad", Oracle::kQemu, MaskKind::kQemuWrong, order_of_pusha,
+     "QEMU starts at the other end", "SDM 2, PUSHA and POPA, Operation"},
+    {"stack of far CALL and RET", "call ret", Oracle::kQemu, MaskKind::kQemuWrong, stack_of_far_transfer,
+     "QEMU cuts RSP to 32 bits and accesses the stack with supervisor rights, CS last",
+     "SDM 2, CALL and RET; SDM 3, 4.6.1"},
+    {"release of far RET", "ret", Oracle::kQemu, MaskKind::kQemuWrong, release_of_far_return,
+     "QEMU adds the immediate to SP", "SDM 2, RET, Operation"},
+    {"SHLD and SHRD, RIP-relative with immediate", "shld shrd", Oracle::kQemu, MaskKind::kQemuWrong,
+     rip_relative_with_immediate, "QEMU takes RIP before the immediate", "SDM 2, 2.2.1.6"},
+    {"no INT1", "int1", Oracle::kQemu, MaskKind::kQemuWrong, no_int1, "QEMU raises #UD", "SDM 2, INT n/INTO/INT3/INT1"},
+    {"PAUSE with REX.B", "pause", Oracle::kQemu, MaskKind::kQemuWrong, pause_with_rex,
+     "QEMU takes it for XCHG R8, RAX; a processor does not", "SDM 2, PAUSE"},
+    {"CRC32 with 66H and REX.W", "crc32", Oracle::kQemu, MaskKind::kQemuWrong, crc32_of_64_bits,
+     "QEMU takes the operand size from 66H", "SDM 2, 2.2.1.2"},
+    {"flags of a SETcc that faults",
+     "setb setbe setl setle setnb setnbe setnl setnle setno setnp setns setnz seto setp sets setz", Oracle::kQemu,
+     MaskKind::kQemuWrong, flags_of_faulting_setcc, "QEMU forgets the flags when the store of a SETcc faults",
+     "SDM 3, 6.5, faults"},
+    {"order of far RET, host", "ret", Oracle::kNative, MaskKind::kUndefined, order_of_far_return,
+     "which of its two elements a far RET reads first", "SDM 3, 6.9, table 6-2: faults of one class have no order"},
     {"hint NOPs", "nop", Oracle::kQemu, MaskKind::kQemuWrong, no_such_nop, "QEMU does not know all of the NOP space",
      "SDM 2, appendix A, table A-3 and NOP"},
     {"TEST as F6 /1 and F7 /1", "test", Oracle::kQemu, MaskKind::kQemuWrong, alias_of_test,

@@ -28,6 +28,14 @@ u64 upper_half_of_string_register(const MaskContext& c, const Difference& d) {
   return counted && c.instruction->z.address_width == 32 ? ~u64{0xFFFFFFFF} : 0;
 }
 
+/// POP m: what is wrong with its destination, and what with the stack. The SDM orders neither before the other.
+u64 pop_faults_twice(const MaskContext& c, const Difference&) {
+  return c.ours.vector == kGeneralProtection && c.theirs.vector == kPageFault &&
+                 memory_operand(*c.instruction) != nullptr
+             ? ~u64{0}
+             : 0;
+}
+
 constexpr std::string_view kStrings =
     "movsb movsw movsd movsq cmpsb cmpsw cmpsd cmpsq stosb stosw stosd stosq lodsb lodsw lodsd lodsq scasb scasw scasd "
     "scasq";
@@ -38,6 +46,8 @@ constexpr MaskRow kRows[] = {
     {"upper halves of string registers", kStrings, Oracle::kNative, MaskKind::kUndefined, upper_half_of_string_register,
      "whether a 32-bit address size clears the upper halves of RCX, RSI, RDI when no element was done",
      "SDM 2, REP: says nothing of it"},
+    {"POP m faults twice", "pop", Oracle::kNative, MaskKind::kUndefined, pop_faults_twice,
+     "which fault of several operands comes first", "SDM 3, 6.9, table 6-2: faults of one class have no order"},
     {"#PF in the kernel's half", "*", Oracle::kNative, MaskKind::kHost, page_fault_in_kernel_half,
      "Linux tells a process that every page beyond its own half is present", "Linux, arch/x86/mm/fault.c"},
 };

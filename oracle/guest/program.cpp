@@ -49,6 +49,7 @@ uint64_t physical_of(const void* object) { return reinterpret_cast<uint64_t>(obj
 
 constexpr uint64_t kPresent = 1;
 constexpr uint64_t kTableEntry = 0x27;  // present, writable, user, accessed
+constexpr uint64_t kCr4Pge = 1 << 7;
 constexpr uint32_t kMsrEfer = 0xC0000080;
 constexpr uint32_t kMsrStar = 0xC0000081;
 constexpr uint32_t kMsrLstar = 0xC0000082;
@@ -167,6 +168,9 @@ void restore_system() {
   set_task_register();
   set_data_segments();
   write_cr3(physical_of(boot_pml4));
+  // A case may have made global translations, which outlive CR3.
+  write_cr4(kStandardCr4 & ~kCr4Pge);
+  write_cr4(kStandardCr4);
   write_cr8(0);
   xsetbv0(kStandardXcr0);
   wrmsr(kMsrEfer, kStandardEfer);

@@ -81,9 +81,10 @@ Frame draw_frame(Scene& scene, Draft& d, u8 level, unsigned size) {
   }
   d.descriptor(code_slot, code.raw());
   d.descriptor(stack_slot, stack.raw());
-  constexpr u64 kUnusual = rflags::kTf | rflags::kRf | rflags::kVm | rflags::kVif | rflags::kVip;
-  f.flags = dice.bits() & 0x3F7FD7 & ~kUnusual & ~(rflags::kAc | rflags::kNt);
-  f.flags |= scene.few_of(kUnusual | rflags::kNt);
+  // IRETD with VM would put QEMU into virtual-8086 mode, which IA-32e mode does not have: it comes back broken.
+  const u64 unusual = rflags::kTf | rflags::kRf | rflags::kVif | rflags::kVip | (size == 8 ? rflags::kVm : 0);
+  f.flags = dice.bits() & 0x3F7FD7 & ~(unusual | rflags::kVm | rflags::kAc | rflags::kNt);
+  f.flags |= scene.few_of(unusual | rflags::kNt);
   if (size == 8 && dice.one_in(8)) f.flags |= dice.bits() & 0xFFFFFFFFFFC00000;
   return f;
 }

@@ -101,6 +101,8 @@ void write_register(Scene& scene, const Register& msr, bool code64) {
   scene.cases([&](Draft& d) {
     d.level(dice.one_in(10) ? scene.cpl() : u8{0});
     const u64 value = draw_value(scene, msr.values);
+    // Without NXE, bit 63 of a page's entry is reserved.
+    if (msr.values == Values::kEfer) forbid_execute_disable(d);
     d.reg(kRcx) = msr.index;
     d.reg(kRax) = static_cast<u32>(value);
     d.reg(kRdx) = value >> 32;

@@ -34,9 +34,7 @@ void draw_controls(Scene& scene, Draft& d, bool smep) {
 /// EFER.NXE off makes bit 63 a reserved bit everywhere: the case's stack and tables must do without.
 void draw_nxe(Scene& scene, Draft& d) {
   if (!scene.dice.one_in(6)) return;
-  for (const unsigned page : {17u, 18u, 20u, 21u, 22u}) {
-    d.pte(page, pte_bits(kPageKinds[page]) & ~kExecuteDisable);
-  }
+  forbid_execute_disable(d);
   d.msr(0xC0000080, kStandardEfer & ~efer::kNxe);
 }
 

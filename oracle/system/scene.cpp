@@ -58,6 +58,11 @@ void Draft::level(u8 cpl) {
   input.ss = kStack[cpl];
 }
 
+void forbid_execute_disable(Draft& d) {
+  constexpr u64 kExecuteDisable = u64{1} << 63;
+  for (const unsigned page : {17u, 18u, 20u, 21u, 22u}) d.pte(page, pte_bits(kPageKinds[page]) & ~kExecuteDisable);
+}
+
 void Scene::code(Mode mode, const Code& code, u64 linear) {
   BHVM_CHECK(!code.bytes().empty() && code.bytes().size() <= kMaxCode, "a system case's code is too long");
   constexpr u32 kPlaces = 0x400;

@@ -83,6 +83,9 @@ class Draft {
   bool code64_;
 };
 
+/// Entries without bit 63 for the pages of the stack and the tables, which must be usable with EFER.NXE off.
+void forbid_execute_disable(Draft& d);
+
 class Scene {
  public:
   static constexpr unsigned kCases = 16;

@@ -38,7 +38,8 @@ void write_load_table(Scene& scene, bool code64, bool idt) {
     u64 base = idt ? layout::kIdt : layout::kGdt;
     u16 limit = static_cast<u16>(dice.bits());
     if (limit < 0x1FF) limit = 0xFFF;
-    if (code64 && dice.one_in(4)) base = scene.non_canonical();
+    // QEMU takes it and shuts down.
+    if (code64 && dice.one_in(24)) base = scene.non_canonical();
     d.reg(kRbx) = draw_operand(scene, code64 ? 10 : 6, false);
     d.reg(kRsi) = layout::kData + 0x1800 - dice.below(64);
     const u64 at = d.reg(kRbx);
@@ -73,9 +74,16 @@ u16 draw_system_selector(Scene& scene, Draft& d, u8 type) {
                      .dpl = scene.cpl(),
                      .big = dice.coin(),
                      .granularity = dice.one_in(4),
-                     .base = static_cast<u32>(dice.coin() ? layout::kTss : dice.bits()),
-                     .limit = static_cast<u32>(dice.bits() & 0xFFFFF)};
-  u64 upper = dice.coin() ? 0 : dice.bits() & 0x7FFF;
+                     .base = static_cast<u32>(layout::kTss),
+                     .limit = layout::kTssLimit + dice.below(0x1000)};
+  u64 upper = 0;
+  // A task register that points nowhere would end every case in a shutdown; an LDT may lie anywhere.
+  const bool task = type != kTypeLdt;
+  if (!task && dice.coin()) {
+    image.base = static_cast<u32>(dice.bits());
+    image.limit = static_cast<u32>(dice.bits() & 0xFFFFF);
+    upper = dice.bits() & 0x7FFF;
+  }
   switch (dice.below(12)) {
     case 0:
       return rpl;  // null
@@ -93,7 +101,7 @@ u16 draw_system_selector(Scene& scene, Draft& d, u8 type) {
       image.non_system = true;
       break;
     case 6:
-      upper = dice.bits() & 0xFFFFFFFF;  // not canonical
+      if (!task) upper = dice.bits() & 0xFFFFFFFF;  // not canonical
       break;
     case 7:
       upper |= (dice.bits() & 0x1F) << 40;  // the upper type field

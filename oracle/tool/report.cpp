@@ -22,7 +22,9 @@ std::string disassemble(const CaseGroup& group) {
       for (unsigned i = at; i < group.group.code_bytes; ++i) text += fmt::format(" {:02x}", group.group.code[i]);
       return text + "\n";
     }
-    text += fmt::format("{:#x}: {}\n", address, insn.text);
+    text += fmt::format("{:#x}:", address);
+    for (unsigned i = 0; i < insn.info.length; ++i) text += fmt::format(" {:02x}", group.group.code[at + i]);
+    text += fmt::format("  {}\n", insn.text);
     at += insn.info.length;
   }
   return text;
