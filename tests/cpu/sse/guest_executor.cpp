@@ -86,10 +86,9 @@ MachineState GuestExecutor::run(const MachineState& before) {
   s.msr.efer = 0x500;
   s.gdtr = {kGdt, 23};
   s.idtr = {kIdt, 4095};
-  s.segments[kCs] = {8,
-                     descriptor::kPresent | descriptor::kNonSystem | descriptor::kCode |
-                         (code32 ? descriptor::kBig : descriptor::kLong) | 3,
-                     0xFFFFFFFF, 0};
+  const u16 code_size = code32 ? descriptor::kBig : descriptor::kLong;
+  const u16 code = descriptor::kPresent | descriptor::kNonSystem | descriptor::kCode | 3;
+  s.segments[kCs] = {8, static_cast<u16>(code | code_size), 0xFFFFFFFF, 0};
   for (const unsigned i : {kDs, kEs, kSs}) {
     s.segments[i] = {16, descriptor::kPresent | descriptor::kNonSystem | descriptor::kBig | 3, 0xFFFFFFFF, 0};
   }
