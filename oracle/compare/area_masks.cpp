@@ -165,7 +165,7 @@ u64 limit_of_4_gib(const MaskContext& c, const Difference& d) {
   constexpr u64 kLastBytes = 0x100000000 - 16;
   const bool code64 = c.group.group.mode == Mode::kUser64 || c.group.group.mode == Mode::kKernel64;
   const bool either = c.ours.vector == kGeneralProtection && c.theirs.vector == kPageFault && !code64;
-  if (!either || c.theirs.cr2 < kLastBytes || c.theirs.cr2 >> 32 != 0) return 0;
+  if (!either || c.theirs.cr2 < kLastBytes || c.theirs.cr2 >= kLastBytes + 32) return 0;
   return d.field == Field::kVector || d.field == Field::kErrorCode || d.field == Field::kCr2 ? ~u64{0} : 0;
 }
 
