@@ -78,10 +78,11 @@ struct Cpu {
   // ---- the current run ----
   u64 limit = 0;  // s.instructions at which it ends
   Leave leave = Leave::kJump;
-  bool alone = false;              // the current block is one instruction that may touch devices and code
-  bool touched_board = false;      // it did
-  bool delivered_itself = false;   // the current instruction delivered an interrupt itself (INT n, INT3, INTO, INT1)
-  bool interrupts_wanted = false;  // an interrupt is pending or traps are: handlers that open IF leave
+  bool alone = false;                // the current block is one instruction that may touch devices and code
+  bool touched_board = false;        // it did
+  bool delivered_itself = false;     // the current instruction delivered an interrupt itself (INT n, INT3, INTO, INT1)
+  bool stepped_by_new_flag = false;  // TF as the current instruction leaves it decides on a trap (SYSCALL, SYSRET)
+  bool interrupts_wanted = false;    // an interrupt is pending or traps are: handlers that open IF leave
   DataMode data_mode = DataMode::kSupervisorOverUser;
   u32 mode = 0;                   // mode key (cpu/mode.h)
   const Block** link = nullptr;   // who jumped, to be pointed at the next block

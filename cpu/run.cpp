@@ -214,10 +214,13 @@ RunExit Cpu::run(u64 max_instructions) {
       page_base = s.rip - block->start;
       alone = single;
       const bool trap_flag = (s.rflags & rflags::kTf) != 0;
-      delivered_itself = false;
+      delivered_itself = stepped_by_new_flag = false;
       dispatch(*this, block, static_cast<i64>(limit - s.instructions) - static_cast<i64>(block->count));
       alone = false;
-      if (stepping && leave != Leave::kFault) after_instruction(*this, trap_flag && !delivered_itself);
+      if (BHVM_UNLIKELY(stepping || stepped_by_new_flag) && leave != Leave::kFault) {
+        const bool new_flag = (s.rflags & rflags::kTf) != 0;
+        after_instruction(*this, stepped_by_new_flag ? new_flag : trap_flag && !delivered_itself);
+      }
     } else {
       leave = Leave::kFault;
     }

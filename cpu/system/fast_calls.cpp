@@ -57,6 +57,7 @@ bool syscall(Cpu& cpu, const Op&) {
   s.rflags = (s.rflags & ~(s.msr.fmask | rflags::kRf)) | rflags::kFixed;
   const u16 selector = static_cast<u16>(s.msr.star >> 32);
   enter_level(cpu, 0, selector, static_cast<u16>((selector & 0xFFFC) + 8), CodeSize::k64);
+  cpu.stepped_by_new_flag = true;
   return true;
 }
 
@@ -71,6 +72,7 @@ bool sysret(Cpu& cpu, const Op& op) {
   const u16 selector = static_cast<u16>(s.msr.star >> 48);
   const u16 cs = static_cast<u16>(to_64bit ? selector + 16 : selector);
   enter_level(cpu, 3, cs, static_cast<u16>(selector + 8), to_64bit ? CodeSize::k64 : CodeSize::k32);
+  cpu.stepped_by_new_flag = true;
   return true;
 }
 

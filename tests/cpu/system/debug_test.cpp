@@ -44,17 +44,34 @@ TEST(SingleStep, MovSsHoldsTheTrapBack) {
   EXPECT_EQ(m.stack(0), kCode + 3);
 }
 
-TEST(SingleStep, SyscallMasksTf) {
+TEST(SingleStep, SyscallTrapsByTheFlagItLeaves) {
+  for (const bool masked : {true, false}) {
+    SystemMachine m;
+    m.cpu.s.msr.lstar = kTarget;
+    m.cpu.s.msr.star = u64{selector::kKernelCode} << 32;
+    m.cpu.s.msr.fmask = masked ? rflags::kTf : 0;
+    m.place(kTarget, {0xF4});
+    m.cpu.set_rflags(rflags::kTf | 2);
+    m.run_program({0x0F, 0x05});
+    EXPECT_EQ(m.ended_in(vector::kDebug), !masked);
+    if (masked) {
+      EXPECT_EQ(m.cpu.s.rip, kTarget + 1);
+    } else {
+      EXPECT_EQ(m.stack(0), kTarget);
+    }
+  }
+}
+
+TEST(SingleStep, SysretTrapsBeforeItsTarget) {
   SystemMachine m;
-  m.cpu.s.msr.lstar = kTarget;
-  m.cpu.s.msr.star = u64{selector::kKernelCode} << 32;
-  m.cpu.s.msr.fmask = rflags::kTf;
-  m.place(kTarget, {0xF4});
-  m.cpu.set_rflags(rflags::kTf | 2);
-  m.run_program({0x0F, 0x05});
-  // TF was set before the instruction, so its trap comes behind it, at the entry.
+  m.cpu.s.msr.star = u64{0x23} << 48;
+  m.place(kTarget, {0x90, 0x90});
+  m.reg(kRcx) = kTarget;
+  m.reg(kR11) = rflags::kTf | 2;
+  m.run_program({0x48, 0x0F, 0x07});
   ASSERT_TRUE(m.ended_in(vector::kDebug));
   EXPECT_EQ(m.stack(0), kTarget);
+  EXPECT_EQ(m.cpu.s.dr6, dr6::kOnes | dr6::kBs);
 }
 
 TEST(Breakpoint, InstructionFaultAndRf) {

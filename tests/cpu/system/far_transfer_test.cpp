@@ -44,6 +44,18 @@ TEST(Iret, ToUserDropsPrivilegedSegmentsAndKeepsBases) {
   EXPECT_EQ(m.cpu.user, 1u);
 }
 
+TEST(Iret, ToUserMakesNullSelectorsZero) {
+  SystemMachine m;
+  m.cpu.s.segments[kFs] = {3, 0, 0, 0x1234567890};
+  m.cpu.s.segments[kDs] = {1, 0, 0, 0};
+  set_stack(m, {kTarget, selector::kUserCode, 2, kUserStack, selector::kUserData}, 8);
+  m.place(kCode, {0x48, 0xCF});
+  m.cpu.run(1);
+  EXPECT_EQ(m.cpu.s.segments[kFs].selector, 0);
+  EXPECT_EQ(m.cpu.s.segments[kFs].base, 0x1234567890u);
+  EXPECT_EQ(m.cpu.s.segments[kDs].selector, 0);
+}
+
 TEST(Iret, ToCompatibilityMode) {
   SystemMachine m;
   m.place(kTarget, {0x40, 0xCD, 0x80});  // inc eax; a REX prefix in 64-bit mode
