@@ -143,7 +143,8 @@ u64 another_byte_of_the_area(const MaskContext& c, const Difference& d) {
   const u32 other = ours_faults ? c.theirs.vector : c.ours.vector;
   const u64 address = ours_faults ? c.ours.cr2 : c.theirs.cr2;
   const bool edge = (ours_faults || theirs_faults) && (other == kGeneralProtection || other == kStackFault);
-  return edge && near(address, kCanonicalEnd) ? ~u64{0} : 0;
+  constexpr u64 kLow48 = 2 * kCanonicalEnd - 1;
+  return edge && near(address & kLow48, kCanonicalEnd) ? ~u64{0} : 0;
 }
 
 /// A store of more than eight bytes may have written some of them before another faults.
@@ -159,14 +160,6 @@ u64 reads_too_much(const MaskContext& c, const Difference& d) {
   if (d.field == Field::kAccessed) return d.theirs & ~d.ours;
   const bool only_theirs = is_fault(c.theirs.vector) && c.theirs.rip != c.ours.rip;
   return only_theirs ? ~u64{0} : 0;
-}
-
-u64 limit_of_4_gib(const MaskContext& c, const Difference& d) {
-  constexpr u64 kLastBytes = 0x100000000 - 16;
-  const bool code64 = c.group.group.mode == Mode::kUser64 || c.group.group.mode == Mode::kKernel64;
-  const bool either = c.ours.vector == kGeneralProtection && c.theirs.vector == kPageFault && !code64;
-  if (!either || c.theirs.cr2 < kLastBytes || c.theirs.cr2 >= kLastBytes + 32) return 0;
-  return d.field == Field::kVector || d.field == Field::kErrorCode || d.field == Field::kCr2 ? ~u64{0} : 0;
 }
 
 /// MASKMOVQ: whether bytes that are not stored are looked at, and which byte is named in CR2.
@@ -203,12 +196,8 @@ constexpr MaskRow kRows[] = {
      "bytes that are not stored may fault, too", "SDM 2, MASKMOVQ"},
     {"masked bytes", "maskmovq", Oracle::kQemu, MaskKind::kUndefined, masked_bytes,
      "bytes that are not stored may fault, too", "SDM 2, MASKMOVQ"},
-    {"end of 4 GiB, QEMU", "*", Oracle::kQemu, MaskKind::kUndefined, limit_of_4_gib,
-     "with a limit of FFFFFFFFH an access across it may or may not be #GP", "SDM 3, 5.3"},
     {"width of PUNPCKL", "punpcklbw punpcklwd punpckldq", Oracle::kQemu, MaskKind::kQemuWrong, reads_too_much,
      "QEMU reads eight bytes where the MMX forms read four", "SDM 2, PUNPCKLBW"},
-    {"end of 4 GiB", "*", Oracle::kNative, MaskKind::kUndefined, limit_of_4_gib,
-     "with a limit of FFFFFFFFH an access across it may or may not be #GP", "SDM 3, 5.3"},
     {"pointers in an area", kAreas, Oracle::kQemu, MaskKind::kQemuWrong, pointers_of_an_area,
      "QEMU writes zeros for the instruction and data pointers and leaves the opcode out", "SDM 1, 10.5.1"},
     {"reserved bytes of an area", kAreas, Oracle::kQemu, MaskKind::kUndefined, reserved_bytes_of_an_area,

@@ -23,6 +23,13 @@ u64 host_keeps_data_pointer(const MaskContext& c, const Difference& d) {
   return d.field == Field::kX87Data && d.theirs == fx_word<u64>(c.input.fx, 16) ? ~u64{0} : 0;
 }
 
+/// The host's linear addresses have 57 bits, and so has its FIP.
+u64 host_narrows_instruction_pointer(const MaskContext&, const Difference& d) {
+  constexpr unsigned kUnused = 64 - 57;
+  const u64 narrowed = static_cast<u64>(static_cast<i64>(d.ours << kUnused) >> kUnused);
+  return d.field == Field::kX87Instruction && d.theirs == narrowed ? ~u64{0} : 0;
+}
+
 // ---- #MF ----
 
 u64 no_math_fault(const MaskContext& c, const Difference&) {
@@ -164,7 +171,8 @@ u64 units_apart(u64 a_significand, u16 a_exponent, u64 b_significand, u16 b_expo
 /// A result at most one unit of the last place away, and the direction of its rounding.
 u64 last_place(const MaskContext& c, const Difference& d) {
   if (d.field == Field::kX87Status) {
-    const bool tiny = (fx_word<u16>(c.ours.fx, 40) & 0x7FFF) <= 1;
+    const auto small = [&](unsigned i) { return (fx_word<u16>(c.ours.fx, 40 + 16 * i) & 0x7FFF) <= 1; };
+    const bool tiny = small(0) || small(1);
     return c.oracle == Oracle::kQemu ? kC1 | kUnderflow | kInexact : tiny ? kC1 | kUnderflow : kC1;
   }
   if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
@@ -193,7 +201,12 @@ u64 rounded_operand(const MaskContext& c, const Difference& d) {
   const u64 apart = units_apart(fx_word<u64>(c.ours.fx, at), fx_word<u16>(c.ours.fx, at + 8),
                                 fx_word<u64>(c.theirs.fx, at), fx_word<u16>(c.theirs.fx, at + 8));
   const unsigned bits = (control & 0x300) == 0 ? 24 : 53;
-  return apart >> (64 - bits + 2) == 0 ? ~u64{0} : 0;
+  if (apart >> (64 - bits + 2) == 0) return ~u64{0};
+  // A difference of close operands, of which one was rounded.
+  const auto value = [at](const u8(&fx)[512]) { return value_of(fx_word<u64>(fx, at), fx_word<u16>(fx, at + 8)); };
+  const bool in_memory = d.index == 0 && memory_operand(*c.instruction) != nullptr;
+  const double error = std::abs(value(c.input.fx)) * precision_of(control);
+  return in_memory && std::abs(value(c.ours.fx) - value(c.theirs.fx)) <= error ? ~u64{0} : 0;
 }
 
 /// Sines and their kin of an angle that was rounded to double precision first, computed in double precision.
@@ -260,6 +273,8 @@ constexpr MaskRow kRows[] = {
     {"FDP, host", "*", Oracle::kNative, MaskKind::kVaries, host_keeps_data_pointer,
      "the host writes FDP only for an exception and says so in CPUID.7.0:EBX[6]; bhvm does not claim that",
      "SDM 1, 8.1.8"},
+    {"FIP, host", "fxrstor64 xrstor64", Oracle::kNative, MaskKind::kVaries, host_narrows_instruction_pointer,
+     "the host keeps as many bits of FIP as its linear addresses have", "observed; SDM 1, 8.1.8"},
     {"no #MF", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_math_fault,
      "QEMU looks for pending x87 exceptions in FWAIT only", "SDM 3, 6.15, interrupt 16"},
     {"#MF or the operand's fault", "*", Oracle::kNative, MaskKind::kUndefined, math_fault_or_address_fault,
