@@ -321,6 +321,12 @@ u64 fault_of_unselected_byte(const MaskContext& c, const Difference& d) {
   return selected ? 0 : ~u64{0};
 }
 
+u64 no_wrap_of_masked_store(const MaskContext& c, const Difference& d) {
+  constexpr u64 kSpace = u64{1} << 32;
+  const bool wraps = c.instruction->z.machine_mode != ZYDIS_MACHINE_MODE_LONG_64 && d.theirs == d.ours + kSpace;
+  return d.field == Field::kCr2 && c.ours.vector == kPageFault && wraps ? ~u64{0} : 0;
+}
+
 constexpr std::string_view kArithmetic =
     "addss addsd addps addpd subss subsd subps subpd mulss mulsd mulps mulpd divss divsd divps divpd addsubps addsubpd";
 constexpr std::string_view kHorizontal = "haddps haddpd hsubps hsubpd dpps dppd";
@@ -354,6 +360,8 @@ constexpr MaskRow kRows[] = {
      "SDM 2, CVTPI2PD; hardware does the same for CVTPI2PS"},
     {"PCMPESTRx with REX.W", "pcmpestri pcmpestrm", Oracle::kQemu, MaskKind::kQemuWrong, string_lengths_of_32_bits,
      "QEMU takes the lengths from EAX and EDX", "SDM 2, PCMPESTRI and PCMPESTRM"},
+    {"masked store beyond 4 GiB", "maskmovdqu maskmovq", Oracle::kQemu, MaskKind::kQemuWrong, no_wrap_of_masked_store,
+     "QEMU lets the bytes of a masked store run beyond 4 GiB in 32-bit code", "SDM 1, 3.3.7"},
     {"MASKMOVDQU: bytes that are not stored", "maskmovdqu", Oracle::kNative, MaskKind::kUndefined,
      fault_of_unselected_byte, "bytes that the mask does not select may fault, too",
      "SDM 2, MASKMOVDQU: implementation dependent"},
