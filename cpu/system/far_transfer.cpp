@@ -32,9 +32,10 @@ bool read_target(Cpu& cpu, const Op& op, FarPointer& target) {
 
 bool is_64bit(const Cpu& cpu, const Descriptor& code) { return cpu.long_mode() && code.long_code(); }
 
-/// #GP(0) for an offset that is not canonical or beyond the segment's limit.
+/// #GP(0) for an offset that is not canonical or beyond the segment's limit. Of a 64-bit offset into a 32-bit segment
+/// processors take the lower half.
 bool check_offset(Cpu& cpu, const Descriptor& code, u64 offset) {
-  const bool valid = is_64bit(cpu, code) ? cpu.is_canonical(offset) : offset <= code.limit();
+  const bool valid = is_64bit(cpu, code) ? cpu.is_canonical(offset) : static_cast<u32>(offset) <= code.limit();
   return valid || cpu.raise(vector::kGeneralProtection);
 }
 
@@ -42,7 +43,7 @@ bool check_offset(Cpu& cpu, const Descriptor& code, u64 offset) {
 void enter_code(Cpu& cpu, const Descriptor& code, u16 selector, u8 cpl, u64 rip) {
   CpuState& s = cpu.s;
   s.segments[kCs] = code.segment(with_rpl(selector, cpl));
-  s.rip = rip;
+  s.rip = is_64bit(cpu, code) ? rip : static_cast<u32>(rip);
   if (s.cpl != cpl) {
     s.cpl = cpl;
     cpu.forget_fetch_page();

@@ -1,7 +1,5 @@
 #include "oracle/compare/comparer.h"
 
-#include "base/check.h"
-
 namespace bhvm::oracle {
 
 bool native_knows(Field field) {
@@ -10,20 +8,12 @@ bool native_knows(Field field) {
 
 void Comparer::decode(const CaseGroup& group) {
   if (decoded_.group == &group) return;
-  decoded_ = Decoded{&group, {}, {}};
+  decoded_ = DecodedGroup{&group, {}, {}};
   const bool code64 = group.group.mode == Mode::kUser64 || group.group.mode == Mode::kKernel64;
-  ZydisDecoder decoder;
-  const ZyanStatus status =
-      ZydisDecoderInit(&decoder, code64 ? ZYDIS_MACHINE_MODE_LONG_64 : ZYDIS_MACHINE_MODE_LONG_COMPAT_32,
-                       code64 ? ZYDIS_STACK_WIDTH_64 : ZYDIS_STACK_WIDTH_32);
-  BHVM_CHECK(ZYAN_SUCCESS(status), "Zydis refused its own mode");
   const std::span<const MaskRow> table = mask_table();
   for (u64 at = 0; at < group.group.code_bytes;) {
     DecodedInstruction insn{};
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, group.group.code + at, group.group.code_bytes - at, &insn.z,
-                                             insn.operands))) {
-      break;
-    }
+    if (decoder_.decode({group.group.code + at, group.group.code_bytes - at}, code64, insn) != Decoded::kYes) break;
     at += insn.z.length;
     const std::string_view mnemonic = ZydisMnemonicGetString(insn.z.mnemonic);
     std::vector<u16> rows;
@@ -95,7 +85,7 @@ void Comparer::compare(const Batch& batch, std::span<const Outcome> ours, std::s
                        Oracle oracle, std::span<const Outcome> native, std::vector<Finding>& findings) {
   counts_.masked_by_case.resize(batch.case_count());
   std::vector<Difference> differences;
-  decoded_ = Decoded{};
+  decoded_ = DecodedGroup{};
   for (u32 i = 0; i < batch.case_count(); ++i) {
     const CaseGroup& group = batch.group_of(i);
     if (oracle == Oracle::kNative && !was_run(theirs[i])) continue;

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "cpu/decoder.h"
 #include "oracle/compare/masks.h"
 #include "oracle/run/batch.h"
 
@@ -34,7 +35,7 @@ class Comparer {
   const ComparisonCounts& counts() const { return counts_; }
 
  private:
-  struct Decoded {
+  struct DecodedGroup {
     const CaseGroup* group = nullptr;
     std::vector<DecodedInstruction> instructions;
     std::vector<std::vector<u16>> rows;  // by instruction: rows of the table that name it
@@ -46,7 +47,8 @@ class Comparer {
   u64 explained_by(std::size_t row, const MaskContext& context, const Outcome* native, const Difference& difference);
 
   ComparisonCounts counts_;
-  Decoded decoded_;
+  DecodedGroup decoded_;
+  Decoder decoder_;
 };
 
 /// Does a native outcome know this field? (A user process sees no page-table bits and no system registers.)

@@ -89,6 +89,15 @@ u64 page_bits_before_fault(const MaskContext& c, const Difference& d) {
   return page_bits && c.ours.vector == kPageFault ? d.theirs & ~d.ours : 0;
 }
 
+/// The page that the rest of an instruction lies in, when QEMU refused the instruction after its first bytes.
+u64 accessed_by_fetch(const MaskContext& c, const Difference& d) {
+  const DecodedInstruction* insn = faulting_instruction(c);
+  const bool refused = c.ours.vector == kInvalidOpcode || c.ours.vector == kGeneralProtection;
+  if (d.field != Field::kAccessed || insn == nullptr || !refused) return 0;
+  const u64 last = c.ours.rip + insn->z.length - 1 - kRegion;
+  return (u64{1} << (last / kPageBytes)) & d.ours;
+}
+
 u64 stack_fault_as_general_protection(const MaskContext& c, const Difference& d) {
   return d.field == Field::kVector && c.ours.vector == kStackFault && c.theirs.vector == kGeneralProtection ? ~u64{0}
                                                                                                             : 0;
@@ -135,7 +144,8 @@ bool is_canonical(u64 linear) { return linear + (u64{1} << 47) < u64{1} << 48; }
 /// A near branch to a non-canonical address faults itself; QEMU goes there first.
 u64 branch_out_of_canonical_space(const MaskContext& c, const Difference&) {
   const bool ours = c.ours.vector == kGeneralProtection && is_canonical(c.ours.rip);
-  return ours && c.theirs.vector == kGeneralProtection && !is_canonical(c.theirs.rip) ? ~u64{0} : 0;
+  const bool theirs = c.theirs.vector == kGeneralProtection || c.theirs.vector == kDebug;
+  return ours && theirs && !is_canonical(c.theirs.rip) ? ~u64{0} : 0;
 }
 
 /// Bytes of an instruction that cannot be fetched: QEMU may decide on fewer bytes.
@@ -184,6 +194,8 @@ constexpr MaskRow kRows[] = {
     {"A and D bits before a fault", "*", Oracle::kQemu, MaskKind::kUndefined, page_bits_before_fault,
      "QEMU also marks pages that a faulting instruction used before the fault",
      "SDM 3, 4.8: accessed and dirty flags may be set by accesses that do not complete"},
+    {"A bit of an instruction's second page", "*", Oracle::kQemu, MaskKind::kQemuWrong, accessed_by_fetch,
+     "QEMU refuses an instruction before it has fetched all of it", "SDM 3, 6.9, table 6-2"},
     {"#SS as #GP", "*", Oracle::kQemu, MaskKind::kQemuWrong, stack_fault_as_general_protection,
      "QEMU raises #GP for every non-canonical address", "SDM 3, 6.15, interrupt 12; SDM 1, 3.3.7.1"},
     {"flags before a fault", "*", Oracle::kQemu, MaskKind::kQemuWrong, flags_before_fault,

@@ -130,7 +130,8 @@ bool is_destination(const MaskContext& c, const Difference& d) {
 }
 
 u64 scan_of_zero(const MaskContext& c, const Difference& d) {
-  return is_destination(c, d) && (c.ours.rflags & kZero) != 0 ? ~u64{0} : 0;
+  const bool last = c.instruction == &c.instructions.back();
+  return is_destination(c, d) && (!last || (c.ours.rflags & kZero) != 0) ? ~u64{0} : 0;
 }
 
 u64 swap_of_16_bits(const MaskContext& c, const Difference& d) {
@@ -151,13 +152,16 @@ u64 no_checks_of_flush(const MaskContext& c, const Difference& d) {
 }
 
 /// MOVSXD with a 16-bit operand size reads 16 bits.
-u64 movsxd_reads_too_much(const MaskContext& c, const Difference&) {
+u64 movsxd_reads_too_much(const MaskContext& c, const Difference& d) {
+  if (d.field == Field::kAccessed && c.instruction->operands[0].size == 16) return d.theirs & ~d.ours;
   return c.instruction->operands[0].size == 16 && c.theirs.vector == kPageFault ? ~u64{0} : 0;
 }
 
-/// LSS, LFS, LGS with REX.W: m16:64.
+/// LSS, LFS, LGS, JMP, CALL with REX.W: m16:64.
 u64 far_pointer_of_64_bits(const MaskContext& c, const Difference&) {
-  return c.instruction->operands[0].size == 64 ? ~u64{0} : 0;
+  constexpr unsigned kFarPointer64 = 80;  // bits
+  const ZydisDecodedOperand* memory = memory_operand(*c.instruction);
+  return memory != nullptr && memory->size == kFarPointer64 ? ~u64{0} : 0;
 }
 
 /// MOV to and from DR4, DR5 with CR4.DE set.
@@ -167,7 +171,8 @@ u64 aliased_debug_register(const MaskContext& c, const Difference& d) {
 }
 
 /// ENTER: the new top of the stack must be writable.
-u64 no_probe_of_enter(const MaskContext& c, const Difference&) {
+u64 no_probe_of_enter(const MaskContext& c, const Difference& d) {
+  if (d.field == Field::kAccessed || d.field == Field::kDirty) return d.ours & ~d.theirs;
   return c.ours.vector == kPageFault && c.theirs.vector != kPageFault ? ~u64{0} : 0;
 }
 
@@ -209,10 +214,9 @@ u64 no_int1(const MaskContext& c, const Difference&) { return c.theirs.vector ==
 
 /// F3 REX.B 90 is PAUSE.
 u64 pause_with_rex(const MaskContext& c, const Difference& d) {
-  return (c.instruction->z.attributes & ZYDIS_ATTRIB_HAS_REX) != 0 && d.field == Field::kGpr &&
-                 (d.index == 0 || d.index == 8)
-             ? ~u64{0}
-             : 0;
+  if ((c.instruction->z.attributes & ZYDIS_ATTRIB_HAS_REX) == 0 || d.field != Field::kGpr) return 0;
+  const bool copied = c.instructions.size() > 1;  // by another instruction of the sequence
+  return copied || d.index == 0 || d.index == 8 ? ~u64{0} : 0;
 }
 
 /// REX.W wins over an operand-size prefix.
@@ -226,10 +230,50 @@ u64 flags_of_faulting_setcc(const MaskContext& c, const Difference& d) {
 }
 
 u64 order_of_far_return(const MaskContext& c, const Difference& d) {
-  return is_far(c) && c.ours.vector == kPageFault && c.theirs.vector == kPageFault &&
-                 (d.field == Field::kCr2 || d.field == Field::kErrorCode)
-             ? ~u64{0}
-             : 0;
+  if (!is_far(c) || c.ours.vector != kPageFault) return 0;
+  if (c.theirs.vector == kGeneralProtection) return ~u64{0};
+  const bool which = d.field == Field::kCr2 || d.field == Field::kErrorCode;
+  return c.theirs.vector == kPageFault && which ? ~u64{0} : 0;
+}
+
+/// IRET reads its frame with the rights of CPL.
+u64 stack_of_iret(const MaskContext& c, const Difference& d) {
+  if (c.ours.vector == kPageFault || c.ours.vector == kStackFault) return ~u64{0};
+  const bool page_bits = d.field == Field::kAccessed || d.field == Field::kDirty;
+  return page_bits && is_fault(c.ours.vector) ? d.theirs & ~d.ours : 0;
+}
+
+/// SGDT and SIDT across a page that cannot be written.
+u64 table_store_in_pieces(const MaskContext& c, const Difference& d) {
+  const bool page_bits = d.field == Field::kAccessed || d.field == Field::kDirty;
+  return c.ours.vector == kPageFault && (d.field == Field::kMemory || page_bits) ? ~u64{0} : 0;
+}
+
+/// An operand-size prefix does not cut the base in 64-bit mode.
+u64 table_store_with_prefix(const MaskContext& c, const Difference& d) {
+  const bool prefixed = (c.instruction->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0;
+  return prefixed && c.instruction->code64() && d.field == Field::kMemory ? ~u64{0} : 0;
+}
+
+u64 no_trap_after_pause(const MaskContext& c, const Difference&) {
+  constexpr u64 kTrap = 1 << 8;
+  return c.ours.vector == kDebug && (c.input.rflags & kTrap) != 0 && c.theirs.vector != kDebug ? ~u64{0} : 0;
+}
+
+/// SYSCALL and SYSRET exist in 64-bit mode only (Intel).
+u64 no_mode_check_of_syscall(const MaskContext& c, const Difference&) {
+  return c.ours.vector == kInvalidOpcode && !c.instruction->code64() ? ~u64{0} : 0;
+}
+
+/// SYSCALL clears what IA32_FMASK says, no more.
+u64 flags_after_syscall(const MaskContext&, const Difference& d) { return d.field == Field::kRflags ? d.ours : 0; }
+
+u64 no_canonical_check_of_base(const MaskContext& c, const Difference&) {
+  return c.ours.vector == kGeneralProtection && c.theirs.vector != kGeneralProtection ? ~u64{0} : 0;
+}
+
+u64 reserved_mxcsr_bits(const MaskContext& c, const Difference&) {
+  return c.ours.vector == kGeneralProtection && c.theirs.vector != kGeneralProtection ? ~u64{0} : 0;
 }
 
 u64 no_such_nop(const MaskContext& c, const Difference&) {
@@ -271,8 +315,8 @@ constexpr MaskRow kRows[] = {
      "QEMU takes it for a NOP; it has the checks and the A bit of a byte load", "SDM 2, CLFLUSH"},
     {"MOVSXD of 16 bits", "movsxd", Oracle::kQemu, MaskKind::kQemuWrong, movsxd_reads_too_much, "QEMU reads 32 bits",
      "SDM 2, MOVSXD"},
-    {"LSS, LFS, LGS with REX.W", "lss lfs lgs", Oracle::kQemu, MaskKind::kQemuWrong, far_pointer_of_64_bits,
-     "QEMU reads m16:32, as AMD's processors do", "SDM 2, LDS/LES/LFS/LGS/LSS"},
+    {"m16:64 far pointers", "lss lfs lgs jmp call", Oracle::kQemu, MaskKind::kQemuWrong, far_pointer_of_64_bits,
+     "QEMU reads m16:32, as AMD's processors do", "SDM 2, LDS/LES/LFS/LGS/LSS, JMP, CALL"},
     {"DR4 and DR5", "mov", Oracle::kQemu, MaskKind::kQemuWrong, aliased_debug_register,
      "QEMU looks at CPL before it looks at CR4.DE", "SDM 2, MOV to/from debug registers, Operation"},
     {"ENTER's probe", "enter", Oracle::kQemu, MaskKind::kQemuWrong, no_probe_of_enter,
@@ -289,7 +333,23 @@ constexpr MaskRow kRows[] = {
     {"no INT1", "int1", Oracle::kQemu, MaskKind::kQemuWrong, no_int1, "QEMU raises #UD", "SDM 2, INT n/INTO/INT3/INT1"},
     {"PAUSE with REX.B", "pause", Oracle::kQemu, MaskKind::kQemuWrong, pause_with_rex,
      "QEMU takes it for XCHG R8, RAX; a processor does not", "SDM 2, PAUSE"},
-    {"CRC32 with 66H and REX.W", "crc32", Oracle::kQemu, MaskKind::kQemuWrong, crc32_of_64_bits,
+    {"stack of IRET", "iret iretd iretq", Oracle::kQemu, MaskKind::kQemuWrong, stack_of_iret,
+     "QEMU reads the frame with supervisor rights, and 32 bits of RSP", "SDM 3, 4.6.1"},
+    {"SGDT and SIDT in pieces", "sgdt sidt", Oracle::kQemu, MaskKind::kQemuWrong, table_store_in_pieces,
+     "QEMU stores the limit before it finds that the base cannot be stored", "SDM 3, 6.5, faults"},
+    {"SGDT and SIDT with 66H", "sgdt sidt", Oracle::kQemu, MaskKind::kQemuWrong, table_store_with_prefix,
+     "QEMU stores 24 bits of the base", "SDM 2, SGDT and SIDT, Operation"},
+    {"trap after PAUSE", "pause", Oracle::kQemu, MaskKind::kQemuWrong, no_trap_after_pause,
+     "QEMU does not single-step PAUSE", "SDM 3, 18.3.1.4"},
+    {"SYSCALL and SYSRET outside of 64-bit mode", "syscall sysret", Oracle::kQemu, MaskKind::kQemuWrong,
+     no_mode_check_of_syscall, "QEMU has them in compatibility mode, as AMD's processors do", "SDM 2, SYSCALL, SYSRET"},
+    {"flags after SYSCALL", "syscall", Oracle::kQemu, MaskKind::kQemuWrong, flags_after_syscall,
+     "QEMU loses flags that the mask keeps", "SDM 2, SYSCALL, Operation"},
+    {"WRFSBASE and WRGSBASE of a non-canonical address", "wrfsbase wrgsbase", Oracle::kQemu, MaskKind::kQemuWrong,
+     no_canonical_check_of_base, "QEMU takes any base", "SDM 2, WRFSBASE/WRGSBASE"},
+    {"LDMXCSR of reserved bits", "ldmxcsr", Oracle::kQemu, MaskKind::kQemuWrong, reserved_mxcsr_bits,
+     "QEMU takes any value", "SDM 2, LDMXCSR"},
+    {"CRC32 and MOVBE with 66H and REX.W", "crc32 movbe", Oracle::kQemu, MaskKind::kQemuWrong, crc32_of_64_bits,
      "QEMU takes the operand size from 66H", "SDM 2, 2.2.1.2"},
     {"flags of a SETcc that faults",
      "setb setbe setl setle setnb setnbe setnl setnle setno setnp setns setnz seto setp sets setz", Oracle::kQemu,

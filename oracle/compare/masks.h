@@ -5,12 +5,11 @@
 // ran the case, agrees with bhvm. A row that explains nothing in a whole run is a mistake, and a test fails for it.
 #pragma once
 
-#include <Zydis/Zydis.h>
-
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "cpu/block_builder.h"
 #include "oracle/compare/fields.h"
 
 namespace bhvm::oracle {
@@ -24,10 +23,7 @@ enum class MaskKind : u8 {
   kHost,       // a user process cannot know it, or its kernel changed it
 };
 
-struct DecodedInstruction {
-  ZydisDecodedInstruction z;
-  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-};
+using DecodedInstruction = Instruction;
 
 /// All that a row may look at.
 struct MaskContext {

@@ -24,7 +24,9 @@ u64 page_fault_in_kernel_half(const MaskContext& c, const Difference& d) {
 
 /// RCX, RSI and RDI under a 32-bit address size: hardware clears the upper halves even when nothing was counted.
 u64 upper_half_of_string_register(const MaskContext& c, const Difference& d) {
-  const bool counted = d.field == Field::kGpr && (d.index == 1 || d.index == 6 || d.index == 7);
+  // Another instruction of the sequence may have copied it.
+  const bool copied = c.instructions.size() > 1;
+  const bool counted = d.field == Field::kGpr && (copied || d.index == 1 || d.index == 6 || d.index == 7);
   return counted && c.instruction->z.address_width == 32 ? ~u64{0xFFFFFFFF} : 0;
 }
 
@@ -34,6 +36,26 @@ u64 pop_faults_twice(const MaskContext& c, const Difference&) {
                  memory_operand(*c.instruction) != nullptr
              ? ~u64{0}
              : 0;
+}
+
+/// The host has LZCNT and TZCNT where we have BSR and BSF with an ignored F3.
+u64 counts_zeros(const MaskContext& c, const Difference&) {
+  for (unsigned i = 0; i < c.instruction->z.raw.prefix_count; ++i) {
+    if (c.instruction->z.raw.prefixes[i].value == 0xF3) return ~u64{0};
+  }
+  return 0;
+}
+
+/// BOUND reads two limits; whether the second is read when the first is exceeded.
+u64 second_limit(const MaskContext& c, const Difference&) {
+  constexpr u32 kBoundRange = 5;
+  return c.ours.vector == kPageFault && c.theirs.vector == kBoundRange ? ~u64{0} : 0;
+}
+
+/// Processors with 57-bit linear addresses keep so many bits of FIP.
+u64 upper_bits_of_fip(const MaskContext&, const Difference& d) {
+  constexpr u64 kLinearBits = 57;
+  return d.field == Field::kX87Instruction ? ~u64{0} << (kLinearBits - 1) : 0;
 }
 
 constexpr std::string_view kStrings =
@@ -48,6 +70,12 @@ constexpr MaskRow kRows[] = {
      "SDM 2, REP: says nothing of it"},
     {"POP m faults twice", "pop", Oracle::kNative, MaskKind::kUndefined, pop_faults_twice,
      "which fault of several operands comes first", "SDM 3, 6.9, table 6-2: faults of one class have no order"},
+    {"LZCNT and TZCNT", "bsr bsf", Oracle::kNative, MaskKind::kHost, counts_zeros,
+     "the host has LZCNT and TZCNT, which CPUID here does not claim", "SDM 2, LZCNT, TZCNT"},
+    {"second limit of BOUND", "bound", Oracle::kNative, MaskKind::kUndefined, second_limit,
+     "which of BOUND's two exceptions comes first", "SDM 3, 6.9: not told"},
+    {"upper bits of FIP", "fxrstor fxrstor64 xrstor xrstor64", Oracle::kNative, MaskKind::kUndefined, upper_bits_of_fip,
+     "how much of a FIP that is no address is kept", "SDM 1, 8.1.8: FIP is an instruction's address"},
     {"#PF in the kernel's half", "*", Oracle::kNative, MaskKind::kHost, page_fault_in_kernel_half,
      "Linux tells a process that every page beyond its own half is present", "Linux, arch/x86/mm/fault.c"},
 };
