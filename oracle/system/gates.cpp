@@ -1,6 +1,8 @@
 // Interrupt and trap gates: INT n, INT3, INTO, INT1 and exceptions through gates of every kind.
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "oracle/system/scenario.h"
 
 namespace bhvm::oracle {
@@ -177,6 +179,11 @@ void write_idt_limit(Scene& scene, bool code64) {
         d.poke(base + 16 * i, gate.low());
         d.poke(base + 16 * i + 8, gate.high());
       }
+      const GateImage tested{.dpl = 3, .ist = 1, .selector = kKernelCode64, .offset = scene.landing()};
+      const u64 halves[2] = {tested.low(), tested.high()};
+      u8 bytes[16];
+      std::memcpy(bytes, halves, 16);
+      d.poke(page_linear(24) - into, std::span<const u8>(bytes, into));
       d.pte(24, dice.one_in(4) ? pte_bits(PageKind::kReserved) : 0);
       d.idt(base, 0xFFF);
     }

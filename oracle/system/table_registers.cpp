@@ -86,7 +86,9 @@ u16 draw_system_selector(Scene& scene, Draft& d, u8 type) {
   }
   switch (dice.below(12)) {
     case 0:
-      return rpl;  // null
+      // QEMU takes a null task register, and dies with the next interrupt.
+      if (!task) return rpl;
+      break;
     case 1:
       return static_cast<u16>(layout::kGdtLimit + 1 + dice.below(0xFD00));
     case 2:
