@@ -229,6 +229,13 @@ u64 flags_of_faulting_setcc(const MaskContext& c, const Difference& d) {
   return d.field == Field::kRflags && is_fault(c.ours.vector) ? kStatusFlags : 0;
 }
 
+/// A 64-bit offset into a 32-bit segment.
+u64 offset_not_cut(const MaskContext& c, const Difference& d) {
+  const bool code32 = c.ours.cs == kUserCode32 || c.ours.cs == kKernelCode32;
+  const u64 upper_half = ~u64{0xFFFFFFFF};
+  return d.field == Field::kRip && code32 && (d.bits() & ~upper_half) == 0 ? upper_half : 0;
+}
+
 u64 order_of_far_return(const MaskContext& c, const Difference& d) {
   if (!is_far(c) || c.ours.vector != kPageFault) return 0;
   if (c.theirs.vector == kGeneralProtection) return ~u64{0};
@@ -355,6 +362,8 @@ constexpr MaskRow kRows[] = {
      "setb setbe setl setle setnb setnbe setnl setnle setno setnp setns setnz seto setp sets setz", Oracle::kQemu,
      MaskKind::kQemuWrong, flags_of_faulting_setcc, "QEMU forgets the flags when the store of a SETcc faults",
      "SDM 3, 6.5, faults"},
+    {"offset into 32-bit code", "ret iretq jmp call", Oracle::kQemu, MaskKind::kQemuWrong, offset_not_cut,
+     "QEMU keeps the upper half of an offset into a 32-bit segment", "SDM 2, RET and IRET, Operation: EIP"},
     {"order of far RET, host", "ret", Oracle::kNative, MaskKind::kUndefined, order_of_far_return,
      "which of its two elements a far RET reads first", "SDM 3, 6.9, table 6-2: faults of one class have no order"},
     {"hint NOPs", "nop", Oracle::kQemu, MaskKind::kQemuWrong, no_such_nop, "QEMU does not know all of the NOP space",
