@@ -29,6 +29,7 @@ struct Options {
   bool no_native = false;
   bool list_forms = false;
   bool record = false;
+  bool check_masks = false;
   unsigned most_minimised = 40;
 };
 
@@ -82,6 +83,17 @@ int replay(const Options& options) {
   return trial.value().findings.empty() && as_expected ? kSame : kDifferent;
 }
 
+/// Rows of the table that explained nothing, though their oracle was there.
+std::vector<std::string> unused_rows(const RunReport& report) {
+  std::vector<std::string> names;
+  const std::span<const MaskRow> rows = mask_table();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const bool oracle_ran = rows[i].oracle == Oracle::kQemu || report.native_cases != 0;
+    if (oracle_ran && report.row_used[i] == 0) names.emplace_back(rows[i].name);
+  }
+  return names;
+}
+
 int run(Options& options) {
   options.run.stop = &stop_requested;
   std::signal(SIGINT, request_stop);
@@ -122,7 +134,9 @@ int run(Options& options) {
     if (Status written = write_file(options.html, report_html(input)); !written) return fail(written.error().message);
   }
   if (!status) return fail(status.error().message);
-  return report.differences == 0 ? kSame : kDifferent;
+  const std::vector<std::string> unused = options.check_masks ? unused_rows(report) : std::vector<std::string>{};
+  for (const std::string& name : unused) fmt::print("The row '{}' of the mask table explained nothing.\n", name);
+  return report.differences == 0 && unused.empty() ? kSame : kDifferent;
 }
 
 int main_(int argc, char** argv) {
@@ -147,6 +161,7 @@ int main_(int argc, char** argv) {
   app.add_option("--minimise", options.most_minimised, "Minimise at most so many differences")->default_val(40);
   app.add_option("--qemu", options.run.qemu, "QEMU's program")->default_val("qemu-system-x86_64");
   app.add_flag("--no-native", options.no_native, "Without the host's processor");
+  app.add_flag("--check-masks", options.check_masks, "Fail, too, when a row of the mask table explained nothing");
   app.add_flag("--list-forms", options.list_forms, "Print the names of all forms");
   try {
     app.parse(argc, argv);
