@@ -258,6 +258,12 @@ u64 remainder_result(const MaskContext&, const Difference& d) {
   return d.index == 0 && (d.field == Field::kX87Significand || d.field == Field::kX87Exponent) ? ~u64{0} : 0;
 }
 
+constexpr std::string_view kCodesUndefined =
+    "fadd faddp fiadd fsub fsubp fisub fsubr fsubrp fisubr fmul fmulp fimul fdiv fdivp fidiv fdivr fdivrp fidivr "
+    "fscale "
+    "fst fstp fstpnce fist fistp fisttp fbstp fld fld1 fldl2t fldl2e fldpi fldlg2 fldln2 fldz fild fbld fxtract fxch "
+    "fcmovb fcmove fcmovbe fcmovu fcmovnb fcmovne fcmovnbe fcmovnu fincstp fdecstp ffree ffreep fnop fabs fchs fsqrt "
+    "frndint f2xm1 fyl2x fyl2xp1 fpatan fldcw fnclex fnstenv fnstcw fnstsw";
 constexpr std::string_view kX87 = "f*";
 constexpr std::string_view kStores = "fst fstp fist fistp fisttp fbstp";
 constexpr std::string_view kArithmetic =
@@ -295,7 +301,8 @@ constexpr MaskRow kRows[] = {
      "SDM 1, 8.5.2"},
     {"reserved bits of FCW", "fldcw fldenv frstor fxrstor fxrstor64 xrstor xrstor64", Oracle::kQemu,
      MaskKind::kQemuWrong, reserved_control_bits, "QEMU keeps reserved bits of the control word", "SDM 1, 8.1.5"},
-    {"condition codes", kX87, Oracle::kQemu, MaskKind::kUndefined, status_bits<kC0 | kC2 | kC3>, "undefined", "SDM 2"},
+    {"condition codes", kCodesUndefined, Oracle::kQemu, MaskKind::kUndefined, status_bits<kC0 | kC2 | kC3>,
+     "C0, C2 and C3 are undefined after them", "SDM 2, by instruction"},
     {"FDP", "*", Oracle::kQemu, MaskKind::kVaries, qemu_saves_no_data_pointer,
      "QEMU's FXSAVE writes a zero; the host keeps an older one (see below), so that it is no judge", "SDM 1, 8.1.8"},
     {"flags of FCOMI", "fcomi fcomip fucomi fucomip", Oracle::kQemu, MaskKind::kQemuWrong, compare_keeps_flags,
