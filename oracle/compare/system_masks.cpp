@@ -56,8 +56,9 @@ u64 virtual_interrupt_flags(const MaskContext& c, const Difference& d) {
   if (!is_system(c)) return 0;
   if (d.field == Field::kRflags) return kVirtualInterrupts;
   if (d.field != Field::kMemory) return 0;
-  // A pushed image, at any word.
+  // A pushed image, at any word, or its upper half alone.
   constexpr unsigned kWordBits = 16;
+  if ((d.bits() & ~(kVirtualInterrupts >> kWordBits)) == 0) return kAll;
   for (unsigned shift = 0; shift < 64; shift += kWordBits) {
     if ((d.bits() & ~(kVirtualInterrupts << shift)) == 0) return kAll;
   }
@@ -89,7 +90,7 @@ u64 width_of_accessed_bit(const MaskContext& c, const Difference& d) {
 u64 accessed_bit_of_code(const MaskContext& c, const Difference& d) {
   constexpr u64 kAccessedBit = u64{1} << 40;
   constexpr u64 kTablePages = 1 << 20 | 1 << 22;
-  if (!family(c, "far transfers") && !family(c, "iret")) return 0;
+  if (!transfers(c)) return 0;
   if (d.field == Field::kDirty) return d.ours & ~d.theirs & kTablePages;
   return d.field == Field::kMemory ? d.ours & ~d.theirs & kAccessedBit : 0;
 }
@@ -330,7 +331,7 @@ constexpr MaskRow kRows[] = {
      "QEMU sets a descriptor's accessed bit with a write of 4 bytes, bhvm of 1",
      "SDM 3, 3.4.5.1: says nothing of the width"},
     {"accessed bit of code segments", "*", kQemu, kWrong, accessed_bit_of_code,
-     "QEMU does not set it in far transfers and returns", "SDM 3, 3.4.5.1"},
+     "QEMU does not set it in far transfers, returns and deliveries", "SDM 3, 3.4.5.1"},
     {"types of LAR and LSL", "lar lsl", kQemu, kWrong, types_of_selector_probe,
      "QEMU takes 16-bit types in IA-32e mode", "SDM 2, tables of LAR and LSL"},
     {"upper half of a descriptor", "lldt ltr", kQemu, kWrong, upper_half_of_descriptor,

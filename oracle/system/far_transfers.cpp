@@ -126,13 +126,19 @@ void bend_tss(Scene& scene, Draft& d) {
       d.poke(layout::tss_rsp(level), layout::kUserStack);
       break;
     case 4: {
+      // RSP1 or RSP2 beyond the limit. So is IST 1: what ends the case comes through RSP0.
       const SegmentImage image{.type = kTypeTss,
                                .non_system = false,
                                .big = false,
                                .granularity = false,
                                .base = static_cast<u32>(layout::kTss),
-                               .limit = 4 + 8 * dice.below(4) + 6 + dice.below(2)};
+                               .limit = 11 + dice.below(17)};
       d.descriptor(kTaskState, image.raw());
+      for (const unsigned vector : {3u, 8u, 10u, 11u, 12u, 13u, 14u}) {
+        const u8 dpl = vector == 3 ? 3 : 0;
+        d.gate(vector, {.dpl = dpl, .selector = kKernelCode64, .offset = guest_addresses().stub(vector)});
+      }
+      d.idt();
       break;
     }
     default:

@@ -93,7 +93,8 @@ Draft Scene::add() {
   c.fs_base = layout::kData + dice.below(kSpread);
   c.gs_base = layout::kData + dice.below(kSpread);
   c.accessed = dice.one_in(4) ? dice.bits() : ~u64{0};
-  c.dirty = dice.one_in(4) ? dice.bits() & c.accessed : 0;
+  // Rarely: the guest program looks through every page that is marked.
+  c.dirty = dice.one_in(16) ? dice.bits() & c.accessed : 0;
   constexpr u16 kFcw = 0x37F;
   constexpr u32 kMxcsr = 0x1F80;
   std::memcpy(c.fx, &kFcw, 2);

@@ -23,9 +23,13 @@ constexpr Probe kProbes[] = {
 u16 draw_selector(Scene& scene, Draft& d) {
   Dice& dice = scene.dice;
   const u16 rpl = static_cast<u16>(dice.below(4));
-  switch (dice.below(10)) {
+  switch (dice.below(12)) {
     case 0:
       return rpl;
+    case 10:
+      // Behind the page's end: nothing is there to be read.
+      d.gdt(layout::kEdgeBeforeUnmapped - layout::kEdgeGdtBytes, layout::kEdgeGdtBytes + 0x17);
+      return static_cast<u16>((layout::kEdgeGdtBytes + 8 * dice.below(3)) | rpl);
     case 1:
       return static_cast<u16>(layout::kGdtLimit + 1 + dice.below(0xFD00));
     case 2: {
