@@ -33,7 +33,7 @@ Result<u64> pvh_entry(const ElfImage& kernel) {
 
 struct Texts {
   std::string instructions = "20M";
-  std::string memory = "256M";
+  std::string memory = "64M";
   std::string compare_ram = "2M";
   std::string json;
   bool quiet = false;
@@ -83,7 +83,7 @@ int run(RunOptions& options, const Texts& texts) {
 int main_(int argc, char** argv) {
   RunOptions options;
   Texts texts;
-  options.qemu.append = "console=ttyS0 tsc_early_khz=1000000";
+  options.qemu.append = "console=ttyS0 quiet tsc_early_khz=1000000";
   CLI::App app{"Boots a Linux kernel in QEMU and in bhvm and compares the two after every instruction.",
                "bhvm-lockstep"};
   app.add_option("--kernel", options.qemu.kernel, "vmlinux with a PVH entry and symbols")->required();
