@@ -56,10 +56,10 @@ u64 virtual_interrupt_flags(const MaskContext& c, const Difference& d) {
   if (!is_system(c)) return 0;
   if (d.field == Field::kRflags) return kVirtualInterrupts;
   if (d.field != Field::kMemory) return 0;
-  // A pushed image, at any word, or its upper half alone.
+  // A pushed image, at any byte, or its upper half alone.
   constexpr unsigned kWordBits = 16;
   if ((d.bits() & ~(kVirtualInterrupts >> kWordBits)) == 0) return kAll;
-  for (unsigned shift = 0; shift < 64; shift += kWordBits) {
+  for (unsigned shift = 0; shift < 64; shift += 8) {
     if ((d.bits() & ~(kVirtualInterrupts << shift)) == 0) return kAll;
   }
   return 0;
@@ -129,13 +129,16 @@ u64 stack_not_present(const MaskContext& c, const Difference& d) {
   return all_if(transfers(c) && both && d.field == Field::kVector);
 }
 /// Two things are wrong, each machine reports one of them.
-u64 order_of_checks(const MaskContext& c, const Difference&) {
+u64 order_of_checks(const MaskContext& c, const Difference& d) {
+  const bool doubled = c.ours.vector == kDoubleFault && c.theirs.vector == kDoubleFault;
+  if (transfers(c) && doubled && d.field == Field::kCr2) return kAll;
   const auto is_check = [](u32 v) { return v >= kInvalidTss && v <= kPageFault; };
   return all_if(transfers(c) && is_check(c.ours.vector) && is_check(c.theirs.vector) &&
                 c.ours.vector != c.theirs.vector && c.ours.rip == c.theirs.rip);
 }
 u64 conforming_through_gate(const MaskContext& c, const Difference& d) {
-  return family(c, "far transfers") && d.field == Field::kSelector && d.index == kCsIndex ? 3 : 0;
+  const bool cs = d.field == Field::kSelector && d.index == kCsIndex;
+  return family(c, "far transfers") && (cs || d.field == Field::kMemory) ? 3 : 0;
 }
 u64 return_reads_as_supervisor(const MaskContext& c, const Difference& d) {
   constexpr u64 kUserAccess = 1 << 2;
@@ -405,7 +408,8 @@ constexpr MaskRow kRows[] = {
      "SDM 2, FXSAVE: implementation dependent"},
     {"unclaimed ports", "in ins*", kQemu, kVaries, unclaimed_port, "what is read where nothing answers", "no rule"},
 
-    {"which page first", "*", kQemu, kOpen, which_page_first, "an access across two pages that both fault", "no rule"},
+    {"which page first", "*", kQemu, kOpen, which_page_first, "an access across two pages that both fault",
+     "SDM 3, 6.9, table 6-2: faults of one class have no order"},
     {"general detect", "*", kQemu, kWrong, no_general_detect, "QEMU has no DR7.GD", "SDM 3, 18.2.4"},
     {"reserved bits of DR6 and DR7", "mov", kQemu, kWrong, reserved_debug_bits, "QEMU keeps them",
      "SDM 3, 18.2.3, 18.2.4"},

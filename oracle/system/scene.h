@@ -43,8 +43,8 @@ class Code {
 
 class Draft {
  public:
-  Draft(const Pristine& pristine, Case& input, Steps& steps, bool code64)
-      : input(input), steps(steps), pristine_(pristine), code64_(code64) {}
+  Draft(const Pristine& pristine, Case& case_input, Steps& case_steps, bool code64)
+      : input(case_input), steps(case_steps), pristine_(pristine), code64_(code64) {}
 
   u64& reg(Gpr index) { return input.gpr[index]; }
   void flags(u64 bits) { input.rflags |= bits; }
@@ -90,7 +90,8 @@ class Scene {
  public:
   static constexpr unsigned kCases = 16;
 
-  Scene(Dice& dice, const Pristine& pristine, CaseGroup& group) : dice(dice), pristine_(pristine), group_(group) {
+  Scene(Dice& group_dice, const Pristine& pristine, CaseGroup& group)
+      : dice(group_dice), pristine_(pristine), group_(group) {
     group_.cases.reserve(kCases);  // drafts point into them
     group_.steps.reserve(kCases);
   }

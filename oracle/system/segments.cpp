@@ -1,6 +1,8 @@
 // Loads of segment registers: every register by every instruction, with descriptors of every kind, from every level.
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "oracle/system/scenario.h"
 
 namespace bhvm::oracle {

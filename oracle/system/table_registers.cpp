@@ -1,6 +1,8 @@
 // LGDT, LIDT, LLDT, LTR and the stores of what they loaded; SMSW and LMSW; CR4.UMIP.
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "oracle/system/scenario.h"
 
 namespace bhvm::oracle {

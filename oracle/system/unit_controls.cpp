@@ -1,6 +1,8 @@
 // Which unit may be used: CR0.TS, EM and MP, CR4.OSFXSR, OSXMMEXCPT, OSXSAVE, TSD and PCE.
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "oracle/system/scenario.h"
 
 namespace bhvm::oracle {
