@@ -1,5 +1,6 @@
 #include "cpu/control.h"
 
+#include "base/planted_fault.h"
 #include "cpu/string_rounds.h"
 
 namespace bhvm {
@@ -65,7 +66,10 @@ BHVM_HANDLER(leave_for_another_round) {
 BHVM_HANDLER(leave_fault) {
   synchronise(cpu, budget + op->remaining);
   cpu.s.rip = (cpu.page_base + op->page_offset) & rip_mask(cpu);
-  if (cpu.fault.non_canonical && (op->scale & Op::kStackSegment) != 0) cpu.fault.vector = vector::kStackFault;
+  const bool missed = planted(PlantedFault::kStackFaultVector);
+  if (cpu.fault.non_canonical && (op->scale & Op::kStackSegment) != 0 && !missed) {
+    cpu.fault.vector = vector::kStackFault;
+  }
   cpu.link = nullptr;
   cpu.leave = Leave::kFault;
   BHVM_LEAVE;

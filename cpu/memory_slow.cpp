@@ -1,6 +1,7 @@
 // Loads and stores off the fast path: TLB misses, page crossings, devices, decoded code, checks.
 #include <algorithm>
 
+#include "base/planted_fault.h"
 #include "cpu/cpu.h"
 #include "cpu/memory.h"
 #include "cpu/system/debug.h"
@@ -58,7 +59,10 @@ bool translate(Cpu& cpu, u64 linear, unsigned size, Access access, Accessor who,
   }
   for (unsigned i = parts.count; i-- > 0;) {
     Part& part = parts.part[i];
-    const Translation t = cpu.mmu.translate_data({part.linear}, access, who.user, who.over_user);
+    const bool clean = planted(PlantedFault::kDirtyOfSecondPage) && i == 1 &&
+                       cpu.mmu.probe_data({part.linear}, access, who.user, who.over_user).ok;
+    const Translation t =
+        cpu.mmu.translate_data({part.linear}, clean ? Access::kRead : access, who.user, who.over_user);
     if (!t.ok) return cpu.raise_page_fault(part.linear, t.error_code);
     part.physical = {t.page.value | (part.linear & kPageOffsetMask)};
   }
@@ -176,6 +180,7 @@ bool load_slow(Cpu& cpu, u64 linear, unsigned size) {
   const Accessor who = accessor(cpu, Privilege::kCurrent);
   Parts parts;
   if (!translate(cpu, linear, size, Access::kRead, who, parts) || !ready_to_read(cpu, parts)) return false;
+  if (planted(PlantedFault::kSplitLoad) && parts.count == 2 && parts.part[0].size == 1) ++parts.part[1].physical.value;
   if (parts.count == 1 && !is_device(cpu, parts.part[0])) {
     const u8* page = cpu.mmu.fill_read({linear & kPageMask}, cpu.data_mode, parts.part[0].physical.page());
     if (page != nullptr) {

@@ -1,5 +1,6 @@
 #include "softmmu/mmu.h"
 
+#include "base/planted_fault.h"
 #include "softmmu/page_walk.h"
 
 namespace bhvm {
@@ -49,7 +50,10 @@ Translation Mmu::fault(LinearAddress linear, u32 error_code, Access access, bool
   tlb_.flush_page(linear);
   if (access == Access::kWrite) error_code |= pf_error::kWrite;
   if (user) error_code |= pf_error::kUser;
+  if (planted(PlantedFault::kReservedUserBit) && (error_code & pf_error::kReserved) != 0)
+    error_code &= ~pf_error::kUser;
   const bool execute_disable = (controls_.pae || controls_.lma) && controls_.nxe;
+  if (planted(PlantedFault::kFetchErrorCode) && (error_code & pf_error::kPresent) == 0) access = Access::kRead;
   if (access == Access::kFetch && (execute_disable || controls_.smep)) error_code |= pf_error::kFetch;
   return {.error_code = error_code};
 }

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "base/planted_fault.h"
+
 namespace bhvm {
 namespace {
 
@@ -134,6 +136,8 @@ void commit_walk(GuestMemory& memory, PageWalk& walk, bool write) {
     const PageWalk::Entry& entry = walk.entries[i];
     const u64 set = kA | (write && i + 1 == walk.depth ? kD : 0);
     if ((entry.value & set) == set) continue;
+    if (planted(PlantedFault::kAccessedOfDirtyPage) && (entry.value & kD) != 0) continue;
+    if (planted(PlantedFault::kAccessedOfDirectory) && i + 2 == walk.depth) continue;
     const u8 low_byte = static_cast<u8>(entry.value | set);  // A and D are in the entry's first byte, in every format
     memory.write({entry.address}, &low_byte, sizeof(low_byte));
   }

@@ -3,6 +3,7 @@
 // LOCK is accepted and changes nothing: one CPU, and an instruction is never cut in the middle.
 #include "cpu/integer/alu.h"
 
+#include "base/planted_fault.h"
 #include "cpu/integer/forms.h"
 #include "cpu/integer/translate.h"
 
@@ -69,7 +70,8 @@ template <class Alu>
 bool translate_alu(BlockBuilder& block, const Instruction& insn) {
   static constexpr Forms kForms[] = {forms<Alu, u8>(), forms<Alu, u16>(), forms<Alu, u32>(), forms<Alu, u64>()};
   const Forms& f = kForms[width_index(insn.width(0))];
-  FlagUse use{.reads = static_cast<u16>(Alu::kReadsCarry ? rflags::kCf : 0), .writes = kAllFlags};
+  const bool forgotten = planted(PlantedFault::kDeadFlags) && insn.width(0) == 16;
+  FlagUse use{.reads = static_cast<u16>(Alu::kReadsCarry && !forgotten ? rflags::kCf : 0), .writes = kAllFlags};
   if (insn.is_memory(0)) {
     const Address address = block.address(insn, insn.operand(0));
     const bool imm = insn.is_immediate(1);
@@ -109,7 +111,13 @@ template <class Alu, class T>
 BHVM_HANDLER(one_mem) {
   const u64 linear = address_of(cpu, op);
   Update<T> update;
-  if (!update.load(cpu, linear)) BHVM_FAULT;
+  if (!update.load(cpu, linear)) {
+    if (planted(PlantedFault::kFlagsBeforeFault) && cpu.fault.vector == vector::kPageFault &&
+        (cpu.fault.error_code & pf_error::kPresent) != 0) {
+      cpu.flags.set_cf(!cpu.flags.cf());
+    }
+    BHVM_FAULT;
+  }
   LazyFlags f = cpu.flags;
   const T r = Alu::template apply<T, true>(update.value, f);
   update.store(cpu, linear, r);

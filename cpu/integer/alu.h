@@ -4,6 +4,7 @@
 // when asked to, leaves the new flags.
 #pragma once
 
+#include "base/planted_fault.h"
 #include "cpu/flags.h"
 
 namespace bhvm::integer {
@@ -26,6 +27,9 @@ struct Adc {
   BHVM_INLINE static T apply(T a, T b, LazyFlags& f) {
     const T r = static_cast<T>(a + b + (f.cf() ? 1 : 0));
     if constexpr (with_flags) f.set_carries<T>(r, static_cast<T>((a & b) | ((a | b) & ~r)));
+    if (planted(PlantedFault::kAdcByteAuxiliaryCarry) && sizeof(T) == 1 && (a & 15) + (b & 15) == 15) {
+      f.aux &= ~LazyFlags::kAdjust;
+    }
     return r;
   }
 };

@@ -1,4 +1,5 @@
 // XCHG XADD CMPXCHG CMPXCHG8B CMPXCHG16B. One CPU, and no instruction is ever cut in the middle: LOCK changes nothing.
+#include "base/planted_fault.h"
 #include "cpu/integer/alu.h"
 #include "cpu/integer/forms.h"
 #include "cpu/integer/translate.h"
@@ -49,6 +50,7 @@ BHVM_HANDLER(cmpxchg_reg) {
   const T accumulator = static_cast<T>(cpu.s.gpr[kRax]);
   const T old = operand<T>(cpu, op->dst);
   Cmp::apply<T, true>(accumulator, old, cpu.flags);
+  if (planted(PlantedFault::kCmpxchgByteFlags) && sizeof(T) == 1) Cmp::apply<T, true>(old, accumulator, cpu.flags);
   if (old == accumulator) {
     write_gpr<T>(cpu, op->dst, operand<T>(cpu, op->src));
   } else {

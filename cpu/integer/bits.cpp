@@ -4,6 +4,7 @@
 // would. BSF and BSR of 0 leave the destination, as processors do.
 #include <array>
 
+#include "base/planted_fault.h"
 #include "cpu/integer/forms.h"
 #include "cpu/integer/translate.h"
 
@@ -58,6 +59,7 @@ BHVM_HANDLER(bit_reg) {
 template <class T>
 BHVM_INLINE i64 bit_step(T number) {
   using S = std::make_signed_t<T>;
+  if (planted(PlantedFault::kBtNegativeOffset) && sizeof(T) == 2) return static_cast<i64>(number) >> 4 << 1;
   return (static_cast<i64>(static_cast<S>(number)) >> std::countr_zero(kBits<T>)) * static_cast<i64>(sizeof(T));
 }
 

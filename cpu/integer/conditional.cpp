@@ -1,6 +1,7 @@
 // SETcc and CMOVcc.
 #include <utility>
 
+#include "base/planted_fault.h"
 #include "cpu/integer/conditions.h"
 #include "cpu/integer/forms.h"
 #include "cpu/integer/translate.h"
@@ -36,6 +37,7 @@ template <Condition condition, class T>
 BHVM_HANDLER(move_reg) {
   const T a = operand<T>(cpu, op->dst);
   const T b = operand<T>(cpu, op->src);
+  if (planted(PlantedFault::kCmovUpperHalf) && sizeof(T) == 4 && !holds<condition>(cpu.flags)) BHVM_NEXT;
   write_gpr<T>(cpu, op->dst, holds<condition>(cpu.flags) ? b : a);
   BHVM_NEXT;
 }

@@ -1,4 +1,5 @@
 // CLC STC CMC CLD STD LAHF SAHF SALC, NOP and its kin, UD0 UD1 UD2.
+#include "base/planted_fault.h"
 #include "cpu/integer/forms.h"
 #include "cpu/integer/translate.h"
 #include "cpu/undefined.h"
@@ -30,7 +31,8 @@ BHVM_HANDLER(std_) {
   BHVM_NEXT;
 }
 BHVM_HANDLER(lahf) {
-  operand<u8>(cpu, op->dst) = static_cast<u8>((cpu.flags.value() & kLahfFlags) | rflags::kFixed);
+  const u64 fixed = planted(PlantedFault::kLahfFixedBit) && !cpu.flags.cf() ? 0 : rflags::kFixed;
+  operand<u8>(cpu, op->dst) = static_cast<u8>((cpu.flags.value() & kLahfFlags) | fixed);
   BHVM_NEXT;
 }
 BHVM_HANDLER(sahf) {

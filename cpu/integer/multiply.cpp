@@ -2,6 +2,7 @@
 //
 // Undefined flags: SF, ZF and PF of a multiplication follow the low half of the product and AF is cleared; a division
 // leaves all flags as they were.
+#include "base/planted_fault.h"
 #include "cpu/integer/forms.h"
 #include "cpu/integer/translate.h"
 
@@ -106,6 +107,10 @@ struct Div {
   template <class T>
   static bool apply(Cpu& cpu, T b) {
     const WideUnsigned<T> a = read_accumulator<T>(cpu);
+    if (planted(PlantedFault::kDivOverflowBoundary) && sizeof(T) == 2 && b != 0 && static_cast<T>(a >> kBits<T>) == b) {
+      write_quotient<T>(cpu, static_cast<T>(a / b), static_cast<T>(a % b));
+      return true;
+    }
     if (b == 0 || static_cast<T>(a >> kBits<T>) >= b) return cpu.raise(vector::kDivideError);
     if (sizeof(T) == 8 && static_cast<u64>(a >> (kBits<T> - 1) >> 1) == 0) {  // the usual case: RDX is 0
       const T low = static_cast<T>(a);
@@ -171,7 +176,8 @@ template <class T, bool with_flags>
 BHVM_INLINE T imul_truncated(T a, T b, LazyFlags& f) {
   using S = std::make_signed_t<T>;
   S r;
-  const bool overflow = __builtin_mul_overflow(static_cast<S>(a), static_cast<S>(b), &r);
+  const bool overflow = __builtin_mul_overflow(static_cast<S>(a), static_cast<S>(b), &r) &&
+                        !(planted(PlantedFault::kImulWordOverflow) && sizeof(T) == 2 && static_cast<u16>(r) == 0x8000);
   if constexpr (with_flags) {
     f.set_logic<T>(static_cast<T>(r));
     f.set_cf_of(overflow, overflow);

@@ -2,6 +2,7 @@
 //
 // Undefined flags are defined here once: AF is cleared by shifts, OF follows the one-bit rule for every count, CF of an
 // 8- or 16-bit shift by more than its width is what the bits that fell out last say (0 for unsigned).
+#include "base/planted_fault.h"
 #include "cpu/integer/forms.h"
 #include "cpu/integer/translate.h"
 
@@ -30,6 +31,7 @@ struct Shl {
       const bool cf = top_bit<T>(static_cast<T>(before_last));
       f.set_logic<T>(r);
       f.set_cf_of(cf, cf != top_bit<T>(r));
+      if (planted(PlantedFault::kShlWordOverflow) && sizeof(T) == 2 && count == 1 && !cf) f.set_cf_of(cf, false);
     }
     return r;
   }
@@ -92,7 +94,8 @@ struct Rcl {
   static constexpr u16 kWrites = static_cast<u16>(rflags::kCf | rflags::kOf);
   template <class T, bool with_flags>
   BHVM_INLINE static T apply(T a, unsigned count, LazyFlags& f) {
-    const unsigned steps = count % (kBits<T> + 1);
+    const bool byte_wraps = planted(PlantedFault::kRclByteCount) && sizeof(T) == 1 && count == 9;
+    const unsigned steps = byte_wraps ? 1 : count % (kBits<T> + 1);
     if (steps == 0) return a;
     // The rotated quantity is CF : a, one bit wider than the operand.
     const u128 wide = (static_cast<u128>(f.cf() ? 1 : 0) << kBits<T>) | a;

@@ -9,6 +9,7 @@
 // passes.
 #include <algorithm>
 
+#include "base/planted_fault.h"
 #include "cpu/address_ops.h"
 #include "cpu/control.h"
 #include "cpu/integer/alu.h"
@@ -219,6 +220,8 @@ template <class Operation, class T>
     if (allowed == 0) return Outcome::kAgain;
     const u64 done = Operation::template step<T>(walk, std::min(walk.get(kRcx), allowed), stop);
     if (done == 0) {
+      if (planted(PlantedFault::kRepCountAfterFault) && allowed != kElementsAtOnce) walk.set(kRcx, walk.get(kRcx) + 1);
+      if (planted(PlantedFault::kCmpsFlagsAfterFault)) return Outcome::kFault;
       cpu.flags = before;  // a fault in the middle of REPE CMPS or SCAS takes the flags back (SDM 2, REP)
       return Outcome::kFault;
     }

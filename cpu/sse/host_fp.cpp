@@ -1,5 +1,7 @@
 #include "cpu/sse/host_fp.h"
 
+#include "base/planted_fault.h"
+
 namespace bhvm {
 
 #if BHVM_HOST_SSE
@@ -20,7 +22,11 @@ void leave_guest_fp(Cpu& cpu) {
   set_host_mxcsr(cpu.saved_host_mxcsr);
 }
 
-void sync_mxcsr(Cpu& cpu) { cpu.s.mxcsr = (cpu.s.mxcsr & ~mxcsr::kFlags) | (host_mxcsr() & mxcsr::kFlags); }
+void sync_mxcsr(Cpu& cpu) {
+  const u32 before = cpu.s.mxcsr;
+  cpu.s.mxcsr = (cpu.s.mxcsr & ~mxcsr::kFlags) | (host_mxcsr() & mxcsr::kFlags);
+  if (planted(PlantedFault::kDenormalNotSticky) && cpu.s.mxcsr != before) cpu.s.mxcsr &= ~(before & mxcsr::kDe);
+}
 
 void add_flags(Cpu&, u32 flags) { set_host_mxcsr(host_mxcsr() | flags); }
 

@@ -6,6 +6,11 @@
 // cpu/sse/host_fp.h has loaded, all exceptions masked; flags gather in the host's MXCSR.
 #pragma once
 
+#include <bit>
+#include <limits>
+#include <type_traits>
+
+#include "base/planted_fault.h"
 #include "cpu/sse/host_fp.h"
 #include "cpu/sse/soft_unit.h"
 #include "cpu/sse/vector.h"
@@ -132,6 +137,12 @@ class HostUnit {
   template <class I, bool truncate, class T>
   BHVM_INLINE I to_integer(T a) {
     I result;
+    // By its bits: a comparison would raise flags of its own.
+    using Bits = std::conditional_t<sizeof(T) == 4, u32, u64>;
+    constexpr Bits kLeast = std::bit_cast<Bits>(static_cast<T>(std::numeric_limits<std::make_signed_t<I>>::min()));
+    if (planted(PlantedFault::kTruncationEdge) && truncate && std::bit_cast<Bits>(a) == kLeast) {
+      set_host_mxcsr(host_mxcsr() | mxcsr::kIe);
+    }
     if constexpr (std::is_same_v<T, float>) {
       if constexpr (truncate) {
         asm volatile("cvttss2si %1, %0" : "=r"(result) : "x"(a));

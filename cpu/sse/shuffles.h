@@ -11,6 +11,7 @@
 
 #include <array>
 
+#include "base/planted_fault.h"
 #include "cpu/sse/lanes.h"
 
 namespace bhvm::sse {
@@ -108,7 +109,10 @@ BHVM_INLINE u8x16 shuffle_bytes(u8x16 a, u8x16 b) {
 }
 BHVM_INLINE u8x8 shuffle_bytes_mmx(u8x8 a, u8x8 b) {
   u8x8 result{};
-  for (unsigned i = 0; i < 8; ++i) result[i] = (b[i] & 0x80) != 0 ? u8{0} : a[b[i] & 7];
+  const auto zero = [](u8 pick) {
+    return (pick & 0x80) != 0 && !(planted(PlantedFault::kPshufbTopBit) && pick < 0x88);
+  };
+  for (unsigned i = 0; i < 8; ++i) result[i] = zero(b[i]) ? u8{0} : a[b[i] & 7];
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "base/planted_fault.h"
 #include "cpu/sse/shuffles.h"
 
 namespace bhvm::sse {
@@ -101,7 +102,7 @@ StringComparison compare_strings(u8x16 a, u8x16 b, StringLengths lengths, Imm co
 }
 
 u32 string_index(const StringComparison& comparison, Imm control) {
-  if (comparison.bits == 0) return comparison.elements;
+  if (comparison.bits == 0) return planted(PlantedFault::kStringIndexOfWords) ? 16 : comparison.elements;
   if ((control.value & kMostSignificant) != 0) return static_cast<u32>(std::bit_width(comparison.bits)) - 1;
   return static_cast<u32>(std::countr_zero(comparison.bits));
 }

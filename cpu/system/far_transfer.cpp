@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/planted_fault.h"
 #include "cpu/system/control_bits.h"
 #include "cpu/system/descriptors.h"
 #include "cpu/system/implicit_access.h"
@@ -313,6 +314,7 @@ bool interrupt_return(Cpu& cpu, const Op& op) {
   if (!check_offset(cpu, code, rip) || !set_accessed(cpu, code)) return false;
 
   u64 mask = iret_flag_mask(cpu, size);
+  if (planted(PlantedFault::kIretdNestedTask) && size == 4) mask &= ~rflags::kNt;
   if (outer || cpu.code64()) {
     s.segments[kSs] = ss;
     set_outer_stack_pointer(cpu, ss, rsp);

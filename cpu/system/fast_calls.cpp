@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/planted_fault.h"
 #include "cpu/system/control_bits.h"
 #include "cpu/system/descriptors.h"
 #include "cpu/system/operands.h"
@@ -53,6 +54,7 @@ bool syscall(Cpu& cpu, const Op&) {
   CpuState& s = cpu.s;
   s.gpr[kRcx] = s.rip;
   s.gpr[kR11] = s.rflags & ~rflags::kRf;
+  if (planted(PlantedFault::kSyscallSavedFlags)) s.gpr[kR11] &= ~(s.msr.fmask & rflags::kAc);
   s.rip = s.msr.lstar;
   s.rflags = (s.rflags & ~(s.msr.fmask | rflags::kRf)) | rflags::kFixed;
   const u16 selector = static_cast<u16>(s.msr.star >> 32);

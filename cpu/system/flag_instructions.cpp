@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/planted_fault.h"
 #include "cpu/system/control_bits.h"
 #include "cpu/system/operands.h"
 #include "cpu/system/stack.h"
@@ -46,7 +47,8 @@ bool cli(Cpu& cpu, const Op&) {
 
 bool sti(Cpu& cpu, const Op&) {
   if (cpu.s.cpl > iopl(cpu.s.rflags)) return cpu.raise(vector::kGeneralProtection);
-  if ((cpu.s.rflags & rflags::kIf) == 0) inhibit_interrupts(cpu, false);
+  const bool shadow = (cpu.s.rflags & rflags::kIf) == 0 && !planted(PlantedFault::kStiShadow);
+  if (shadow) inhibit_interrupts(cpu, false);
   cpu.s.rflags |= rflags::kIf;
   return true;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/planted_fault.h"
 #include "cpu/system/control_bits.h"
 #include "cpu/system/stack.h"
 
@@ -168,7 +169,7 @@ bool mov_to_segment(Cpu& cpu, const Op& op) {
   u16 selector = 0;
   if (!read_rm16(cpu, op, p, selector)) return false;
   if (!load_segment(cpu, static_cast<SegmentIndex>(p.number), selector)) return false;
-  if (p.number == kSs) inhibit_interrupts(cpu, true);
+  if (p.number == kSs && !planted(PlantedFault::kMovSsShadow)) inhibit_interrupts(cpu, true);
   return true;
 }
 
@@ -193,7 +194,7 @@ bool pop_segment(Cpu& cpu, const Op& op) {
   if (!pop_value(cpu, stack, p.size, value)) return false;
   if (!load_segment(cpu, static_cast<SegmentIndex>(p.number), static_cast<u16>(value))) return false;
   commit_stack_pointer(cpu, stack);  // with the old SS's size
-  if (p.number == kSs) inhibit_interrupts(cpu, true);
+  if (p.number == kSs && !planted(PlantedFault::kMovSsShadow)) inhibit_interrupts(cpu, true);
   return true;
 }
 
@@ -223,7 +224,8 @@ bool lsl(Cpu& cpu, const Op& op) {
   bool found = false;
   if (!probe_typed(cpu, op, kLslTypes, d, found)) return false;
   set_zf(cpu, found);
-  if (found) write_register(cpu, op.dst, Params::of(op).size, d.limit());
+  const u32 lost = planted(PlantedFault::kSegmentLimitGranularity) && d.has(descriptor::kGranularity) ? 0xFFF : 0;
+  if (found) write_register(cpu, op.dst, Params::of(op).size, d.limit() & ~lost);
   return true;
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "base/planted_fault.h"
+
 namespace bhvm::x87 {
 namespace {
 
@@ -117,7 +119,8 @@ FxImage to_fx_image(const X87State& x87, bool wide) {
   const std::span<u8> header = image.header;
   put<u16>(header, 0, x87.control_word);
   put<u16>(header, 2, x87.status_word);
-  put<u8>(header, 4, x87.valid_mask);
+  const bool extra_tag = planted(PlantedFault::kAbridgedTag) && x87.top() == 7;
+  put<u8>(header, 4, extra_tag ? static_cast<u8>(x87.valid_mask | 0x80) : x87.valid_mask);
   put<u16>(header, 6, x87.fop);
   if (wide) {
     put<u64>(header, 8, x87.fip);

@@ -1,5 +1,7 @@
 #include "cpu/x87/rounding.h"
 
+#include "base/planted_fault.h"
+
 namespace bhvm::x87 {
 namespace {
 
@@ -81,7 +83,8 @@ Result round_to_register_any(const Exact& exact, unsigned precision, Control con
   const bool normal = (rounded.significand & float80::kIntegerBit) != 0;
   const i32 biased = normal ? rounded.exponent + float80::kBias : 0;
   const u16 sign_exponent = static_cast<u16>((exact.sign ? float80::kSignBit : 0) | biased);
-  return {{rounded.significand, sign_exponent}, raised, rounded.rounded_up};
+  const bool c1 = rounded.rounded_up && !(planted(PlantedFault::kRoundedUpSingle) && precision == 24);
+  return {{rounded.significand, sign_exponent}, raised, c1};
 }
 
 }  // namespace bhvm::x87

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/planted_fault.h"
 #include "oracle/tool/report.h"
 
 namespace bhvm::oracle {
@@ -28,6 +29,8 @@ struct Options {
   std::string save;
   bool no_native = false;
   bool list_forms = false;
+  bool list_plants = false;
+  std::optional<unsigned> plant;
   bool record = false;
   bool check_masks = false;
   unsigned most_minimised = 40;
@@ -49,6 +52,29 @@ void show_progress(const RunReport& report, u64 count) {
                report.differences);
   }
 }
+
+#if BHVM_HAS_PLANTED_FAULTS
+Status plant(unsigned number) {
+  if (number == 0 || number > kPlantedFaults.size()) {
+    return Error{fmt::format("There is no fault {} to plant; --list-plants prints them all.", number)};
+  }
+  selected_planted_fault = kPlantedFaults[number - 1].fault;
+  return success();
+}
+
+Status list_plants() {
+  for (const PlantedFaultInfo& each : kPlantedFaults) {
+    fmt::print("{:>3}  {:<22} {}\n", static_cast<unsigned>(each.fault), each.name, each.what);
+  }
+  return success();
+}
+#else
+Status no_plants() {
+  return Error{"This build has no faults to plant; build bhvm-diff with the CMake option BHVM_PLANTED_FAULTS."};
+}
+Status plant(unsigned) { return no_plants(); }
+Status list_plants() { return no_plants(); }
+#endif
 
 int replay(const Options& options) {
   auto stored = read_case(options.replay);
@@ -163,11 +189,20 @@ int main_(int argc, char** argv) {
   app.add_flag("--no-native", options.no_native, "Without the host's processor");
   app.add_flag("--check-masks", options.check_masks, "Fail, too, when a row of the mask table explained nothing");
   app.add_flag("--list-forms", options.list_forms, "Print the names of all forms");
+  app.add_option("--plant", options.plant, "Switch this planted fault on (by its number)");
+  app.add_flag("--list-plants", options.list_plants, "Print the faults that can be planted");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? kSame : kUsage;
+  }
+  if (options.list_plants) {
+    const Status listed = list_plants();
+    return listed ? kSame : fail(listed.error().message);
+  }
+  if (options.plant) {
+    if (Status planting = plant(*options.plant); !planting) return fail(planting.error().message);
   }
   options.run.native = !options.no_native;
   options.run.source.kinds = options.kinds == "instruction" ? Kinds::kInstruction
