@@ -12,16 +12,6 @@ namespace {
 
 // ---- what an instruction is, and what it started from ----
 
-bool is_vector_instruction(const DecodedInstruction& insn) {
-  constexpr std::array kExtensions = {ZYDIS_ISA_EXT_SSE,      ZYDIS_ISA_EXT_SSE2, ZYDIS_ISA_EXT_SSE3,
-                                      ZYDIS_ISA_EXT_SSSE3,    ZYDIS_ISA_EXT_SSE4, ZYDIS_ISA_EXT_AES,
-                                      ZYDIS_ISA_EXT_PCLMULQDQ};
-  for (const ZydisISAExt extension : kExtensions) {
-    if (insn.z.meta.isa_ext == extension) return true;
-  }
-  return false;
-}
-
 /// Where an instruction of the group stands.
 u64 address_of(const MaskContext& c, const DecodedInstruction& wanted) {
   u64 at = kRegion + c.group.group.code_offset;
@@ -88,27 +78,6 @@ u64 lanes_where(const MaskContext& c, const Difference& d, unsigned width, Holds
 }
 
 // ---- QEMU: operands in memory ----
-
-/// QEMU takes the last segment prefix, although CS, DS, ES and SS do not count in 64-bit mode.
-bool overridden_by_ignored_segment(const DecodedInstruction& insn) {
-  const ZydisDecodedOperand* memory = memory_operand(insn);
-  if (memory == nullptr || insn.z.machine_mode != ZYDIS_MACHINE_MODE_LONG_64) return false;
-  if (memory->mem.segment != ZYDIS_REGISTER_FS && memory->mem.segment != ZYDIS_REGISTER_GS) return false;
-  bool active = false;
-  for (unsigned i = 0; i < insn.z.raw.prefix_count; ++i) {
-    const u8 prefix = insn.z.raw.prefixes[i].value;
-    if (prefix == 0x64 || prefix == 0x65) active = true;
-    if (active && (prefix == 0x26 || prefix == 0x2E || prefix == 0x36 || prefix == 0x3E)) return true;
-  }
-  return false;
-}
-
-u64 ignored_segment_prefix(const MaskContext& c, const Difference&) {
-  for (const DecodedInstruction& insn : c.instructions) {
-    if (is_vector_instruction(insn) && overridden_by_ignored_segment(insn)) return ~u64{0};
-  }
-  return 0;
-}
 
 /// What a qword of the region held before the case, patches included.
 u64 memory_before(const MaskContext& c, u16 qword) {
@@ -178,6 +147,32 @@ u64 denormal_minimum_under_daz(const MaskContext& c, const Difference& d) {
   });
 }
 
+/// A result that is tiny before it is rounded, and the smallest normal number after that: QEMU flushes it to zero.
+bool rounds_to_smallest_normal(Number ours, Number theirs) {
+  const bool smallest = ours.magnitude() == u64{1} << ours.fraction_bits();
+  return smallest && theirs.is_zero() && ours.sign() == theirs.sign();
+}
+
+u64 flushed_before_rounding(const MaskContext& c, const Difference& d) {
+  constexpr u32 kFlushToZero = 1 << 15;
+  constexpr u64 kUnderflow = 1 << 4, kInexact = 1 << 5;
+  const ZydisDecodedOperand& to = c.instruction->operands[0];
+  if ((mxcsr_before(c) & kFlushToZero) == 0 || !is_xmm(to)) return 0;
+  const unsigned width = lane_bits(*c.instruction);
+  const auto in = [&](Field field, u16 index, const Outcome& o) { return word_of(o, c.pristine, field, index); };
+  const auto id = static_cast<u16>(ZydisRegisterGetId(to.reg.value));
+  u64 lanes[2];
+  for (u16 half = 0; half < 2; ++half) {
+    const auto index = static_cast<u16>(2 * id + half);
+    const Difference whole{Field::kXmm, index, in(Field::kXmm, index, c.ours), in(Field::kXmm, index, c.theirs)};
+    lanes[half] = lanes_where(
+        c, whole, width, [](Number ours, Number theirs, Number) { return rounds_to_smallest_normal(ours, theirs); });
+  }
+  if (d.field == Field::kXmm && d.index / 2 == id) return lanes[d.index % 2];
+  const bool flushed = (lanes[0] | lanes[1]) != 0;
+  return d.field == Field::kMxcsr && flushed ? d.theirs & ~d.ours & (kUnderflow | kInexact) : 0;
+}
+
 // ---- approximations ----
 
 double value_of(Number number) {
@@ -244,6 +239,18 @@ u64 string_length(i64 value, unsigned elements) {
   return std::min<u64>(magnitude, elements);
 }
 
+/// What PCMPESTRI leaves behind, as a later instruction's operand.
+bool reads_flags_or_rcx(const DecodedInstruction& insn) {
+  if (insn.z.cpu_flags != nullptr && insn.z.cpu_flags->tested != 0) return true;
+  for (unsigned i = 0; i < insn.z.operand_count; ++i) {
+    const ZydisDecodedOperand& operand = insn.operands[i];
+    const bool read = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0;
+    if (!read || operand.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
+    if (ZydisRegisterGetLargestEnclosing(insn.z.machine_mode, operand.reg.value) == ZYDIS_REGISTER_RCX) return true;
+  }
+  return false;
+}
+
 /// REX.W: the lengths are in RAX and RDX, of which QEMU takes the lower halves.
 u64 string_lengths_of_32_bits(const MaskContext& c, const Difference& d) {
   if (c.instruction->z.raw.rex.W == 0) return 0;
@@ -256,10 +263,8 @@ u64 string_lengths_of_32_bits(const MaskContext& c, const Difference& d) {
   // An instruction before it may have changed them.
   const bool first = c.instruction == c.instructions.data();
   if (first && !differ(kRax) && !differ(kRdx)) return 0;
-  for (const DecodedInstruction* later = c.instruction + 1; later != c.instructions.data() + c.instructions.size();
-       ++later) {
-    if (later->z.cpu_flags != nullptr && later->z.cpu_flags->tested != 0) return ~u64{0};
-  }
+  const DecodedInstruction* const end = c.instructions.data() + c.instructions.size();
+  if (std::any_of(c.instruction + 1, end, reads_flags_or_rcx)) return ~u64{0};
   if (d.field == Field::kRflags) return kCarry | kZero | kSign | kOverflowFlag;
   const bool index = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_PCMPESTRI;
   const bool result = index ? d.field == Field::kGpr && d.index == kRcx : d.field == Field::kXmm && d.index < 2;
@@ -329,14 +334,14 @@ u64 no_wrap_of_masked_store(const MaskContext& c, const Difference& d) {
 
 constexpr std::string_view kArithmetic =
     "addss addsd addps addpd subss subsd subps subpd mulss mulsd mulps mulpd divss divsd divps divpd addsubps addsubpd";
+constexpr std::string_view kScaled =
+    "addss addsd addps addpd subss subsd subps subpd mulss mulsd mulps mulpd divss divsd divps divpd addsubps addsubpd "
+    "haddps haddpd hsubps hsubpd dpps dppd cvtsd2ss cvtpd2ps";
 constexpr std::string_view kHorizontal = "haddps haddpd hsubps hsubpd dpps dppd";
 constexpr std::string_view kMinMax = "minss minsd minps minpd maxss maxsd maxps maxpd";
 constexpr std::string_view kApproximations = "rcpss rcpps rsqrtss rsqrtps";
 
 constexpr MaskRow kRows[] = {
-    {"FS or GS before an ignored segment prefix", "*", Oracle::kQemu, MaskKind::kQemuWrong, ignored_segment_prefix,
-     "QEMU's decoder of vector instructions lets CS, DS, ES and SS prefixes cancel FS and GS in 64-bit mode",
-     "SDM 1, 3.3.4: segment overrides other than FS and GS are ignored"},
     {"16-byte store in pieces", "*", Oracle::kQemu, MaskKind::kQemuWrong, store_in_pieces,
      "QEMU writes the part of a 16-byte store before the page that faults", "SDM 3, 6.5: faults can be restarted"},
     {"CVTDQ2PD reads 16 bytes", "cvtdq2pd", Oracle::kQemu, MaskKind::kQemuWrong, reads_16_bytes_for_8,
@@ -347,6 +352,8 @@ constexpr MaskRow kRows[] = {
      "QEMU takes the NaN with the larger significand, as the x87 does", "SDM 1, 4.8.3.5, table 4-7"},
     {"MIN and MAX under DAZ", kMinMax, Oracle::kQemu, MaskKind::kQemuWrong, denormal_minimum_under_daz,
      "QEMU returns a denormal operand that counts as zero", "SDM 1, 10.2.3.4"},
+    {"flushed before it is rounded", kScaled, Oracle::kQemu, MaskKind::kQemuWrong, flushed_before_rounding,
+     "QEMU looks for tiny results of FTZ before they are rounded", "SDM 1, 4.9.1.5 and 10.2.3.3"},
     {"approximations", kApproximations, Oracle::kQemu, MaskKind::kUndefined, approximation,
      "any value within the relative error of 1.5 * 2^-12", "SDM 2, RCPPS and RSQRTPS"},
     {"approximations, host", kApproximations, Oracle::kNative, MaskKind::kUndefined, approximation,
