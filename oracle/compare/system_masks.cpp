@@ -132,13 +132,20 @@ u64 stack_not_present(const MaskContext& c, const Difference& d) {
 u64 order_of_checks(const MaskContext& c, const Difference& d) {
   const bool doubled = c.ours.vector == kDoubleFault && c.theirs.vector == kDoubleFault;
   if (transfers(c) && doubled && d.field == Field::kCr2) return kAll;
-  const auto is_check = [](u32 v) { return v >= kInvalidTss && v <= kPageFault; };
+  const auto is_check = [](u32 v) { return v == kDoubleFault || (v >= kInvalidTss && v <= kPageFault); };
   return all_if(transfers(c) && is_check(c.ours.vector) && is_check(c.theirs.vector) &&
                 c.ours.vector != c.theirs.vector && c.ours.rip == c.theirs.rip);
 }
 u64 conforming_through_gate(const MaskContext& c, const Difference& d) {
   const bool cs = d.field == Field::kSelector && d.index == kCsIndex;
-  return family(c, "far transfers") && (cs || d.field == Field::kMemory) ? 3 : 0;
+  const bool pushed = d.field == Field::kMemory && (d.bits() & ~u64{3}) == 0;
+  return family(c, "far transfers") && (cs || pushed) ? 3 : 0;
+}
+/// Where the #BP that ends the case found its stack.
+u64 level_behind_gate(const MaskContext& c, const Difference& d) {
+  const u16 level = c.ours.cs & 3;
+  const bool stack = d.field == Field::kMemory || d.field == Field::kDirty;
+  return all_if(about(c, "call far") && stack && (level == 1 || level == 2) && c.ours.vector == kBreakpoint);
 }
 u64 return_reads_as_supervisor(const MaskContext& c, const Difference& d) {
   constexpr u64 kUserAccess = 1 << 2;
@@ -354,6 +361,9 @@ constexpr MaskRow kRows[] = {
      "SDM 3, 6.9, table 6-2: faults of one class have no order"},
     {"RPL of CS behind a gate", "*", kQemu, kWrong, conforming_through_gate,
      "QEMU stores DPL, not CPL, for a conforming segment", "SDM 2, CALL: CS(RPL) := CPL"},
+    {"CPL behind a gate", "*", kQemu, kWrong, level_behind_gate,
+     "QEMU runs at CPL 0, since that is the DPL of its null SS: the next delivery switches no stack",
+     "SDM 2, CALL: CPL := CodeSegment(DPL)"},
     {"reads of RET and IRET", "*", kQemu, kWrong, return_reads_as_supervisor,
      "QEMU reads the stack with supervisor rights at CPL 3", "SDM 3, 4.6.1"},
     {"half a frame", "*", kQemu, kWrong, pushed_before_fault,
