@@ -124,6 +124,9 @@ struct Cpu {
   /// Would a write of `size` bytes succeed? Sets A and D as the write would.
   bool probe_write(u64 linear, unsigned size, Privilege privilege = Privilege::kCurrent);
 
+  /// False with #AC raised when alignment checks are on and the operand is not aligned (a power of two, in bytes).
+  bool check_alignment(u64 linear, u64 alignment);
+
   /// RFLAGS as a whole, and back. In a system instruction s.rflags may be used directly: it is complete there.
   u64 rflags() const { return (s.rflags & ~rflags::kArithmetic) | flags.value(); }
   void set_rflags(u64 value) {

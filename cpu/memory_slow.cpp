@@ -140,19 +140,11 @@ bool ready_to_write(Cpu& cpu, const Parts& parts) {
   return true;
 }
 
-bool check_alignment(Cpu& cpu, u64 linear, unsigned size) {
-  constexpr u64 kCr0Am = 1 << 18;
-  const bool on = cpu.user != 0 && (cpu.s.rflags & rflags::kAc) != 0 && (cpu.s.cr0 & kCr0Am) != 0;
-  // 16-byte operands have alignment rules of their own (#GP); an 80-bit one is aligned to 8 bytes (SDM 3, table 6-7).
-  const u64 alignment = size == 10 ? 8 : size;
-  if (on && size <= 10 && (linear & (alignment - 1)) != 0) return cpu.raise(vector::kAlignmentCheck);
-  return true;
-}
-
 /// Instruction data accesses in DataMode::kChecked.
 bool extra_checks(Cpu& cpu, u64 linear, unsigned size, bool write) {
   if (BHVM_LIKELY(cpu.data_mode != DataMode::kChecked)) return true;
-  if (!check_alignment(cpu, linear, size)) return false;
+  // 16-byte operands have alignment rules of their own (#GP); an 80-bit one is aligned to 8 bytes (SDM 3, table 6-7).
+  if (size <= 10 && !cpu.check_alignment(linear, size == 10 ? 8 : size)) return false;
   check_data_breakpoints(cpu, linear, size, write);
   return true;
 }
@@ -219,6 +211,14 @@ bool load_for_update_slow(Cpu& cpu, u64 linear, unsigned size) {
   read_part(cpu, parts.part[0], cpu.slow_value.data());
   if (parts.count == 2) read_part(cpu, parts.part[1], cpu.slow_value.data() + parts.part[0].size);
   return true;
+}
+
+bool Cpu::check_alignment(u64 linear, u64 alignment) {
+  constexpr u64 kCr0Am = 1 << 18;
+  const bool on = user != 0 && (s.rflags & rflags::kAc) != 0 && (s.cr0 & kCr0Am) != 0;
+  // A non-canonical address is #GP or #SS first.
+  if (!on || (linear & (alignment - 1)) == 0 || (code64() && !is_canonical(linear))) return true;
+  return raise(vector::kAlignmentCheck);
 }
 
 bool Cpu::read_linear(u64 linear, void* bytes, unsigned size, Privilege privilege) {

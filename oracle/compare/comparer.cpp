@@ -13,6 +13,7 @@ void Comparer::decode(const CaseGroup& group) {
   const std::span<const MaskRow> table = mask_table();
   for (u64 at = 0; at < group.group.code_bytes;) {
     DecodedInstruction insn{};
+    insn.mode = code64 ? mode::kCode64 : mode::kCode32;
     if (decoder_.decode({group.group.code + at, group.group.code_bytes - at}, code64, insn) != Decoded::kYes) break;
     at += insn.z.length;
     const std::string_view mnemonic = ZydisMnemonicGetString(insn.z.mnemonic);

@@ -1,4 +1,6 @@
 // What holds for every instruction, and results that no two machines share.
+#include <algorithm>
+
 #include "oracle/compare/explain.h"
 
 namespace bhvm::oracle {
@@ -27,6 +29,31 @@ bool is_vector_extension(ZydisISAExt extension) {
     default:
       return false;
   }
+}
+
+/// Is a lane what overflow or underflow leave when they are masked: infinity, the largest number, zero, a denormal, the
+/// smallest normal number?
+template <class T, unsigned kFractionBits>
+bool is_masked_response(T lane) {
+  constexpr T kSign = T{1} << (8 * sizeof(T) - 1);
+  constexpr T kFraction = (T{1} << kFractionBits) - 1;
+  constexpr T kInfinity = static_cast<T>(kSign - 1) & static_cast<T>(~kFraction);
+  const T magnitude = lane & static_cast<T>(~kSign);
+  return magnitude == kInfinity || magnitude == kInfinity - 1 || magnitude <= kFraction + 1;
+}
+
+/// Masked overflow and underflow, after QEMU once had them unmasked: it returns the scaled result of the unmasked case.
+u64 scaled_result(const MaskContext& c, const Difference& d) {
+  constexpr u64 kOverflowAndUnderflow = 0b11000;
+  const u64 flags = word_of(c.ours, c.pristine, Field::kMxcsr, 0) & kOverflowAndUnderflow;
+  const bool vector = std::any_of(c.instructions.begin(), c.instructions.end(),
+                                  [](const DecodedInstruction& i) { return is_vector_extension(i.z.meta.isa_ext); });
+  if (d.field != Field::kXmm || flags == 0 || !vector) return 0;
+  if (is_masked_response<u64, 52>(d.ours)) return ~u64{0};
+  u64 bits = 0;
+  if (is_masked_response<u32, 23>(static_cast<u32>(d.ours))) bits |= 0xFFFFFFFF;
+  if (is_masked_response<u32, 23>(static_cast<u32>(d.ours >> 32))) bits |= u64{0xFFFFFFFF} << 32;
+  return bits;
 }
 
 u64 no_operand_alignment(const MaskContext& c, const Difference&) {
@@ -60,9 +87,10 @@ u64 no_canonical_check_of_the_end(const MaskContext& c, const Difference&) {
 }
 
 /// In compatibility mode: reads through a null FS or GS, writes through CS.
-u64 no_segment_check(const MaskContext& c, const Difference&) {
+u64 no_segment_check(const MaskContext& c, const Difference& d) {
+  const bool page_bits = d.field == Field::kAccessed || d.field == Field::kDirty;
   if (c.ours.vector != kGeneralProtection || c.ours.error_code != 0) return 0;
-  if (c.theirs.vector == kGeneralProtection && c.theirs.error_code == 0) return 0;
+  if (c.theirs.vector == kGeneralProtection && c.theirs.error_code == 0 && !page_bits) return 0;
   if (c.group.group.mode == Mode::kUser64 || c.group.group.mode == Mode::kKernel64) return 0;
   const DecodedInstruction* insn = faulting_instruction(c);
   if (insn == nullptr) return 0;
@@ -92,7 +120,8 @@ u64 page_bits_before_fault(const MaskContext& c, const Difference& d) {
 /// The page that the rest of an instruction lies in, when QEMU refused the instruction after its first bytes.
 u64 accessed_by_fetch(const MaskContext& c, const Difference& d) {
   const DecodedInstruction* insn = faulting_instruction(c);
-  const bool refused = c.ours.vector == kInvalidOpcode || c.ours.vector == kGeneralProtection;
+  const bool refused =
+      c.ours.vector == kInvalidOpcode || c.ours.vector == kGeneralProtection || c.ours.vector == kPageFault;
   if (d.field != Field::kAccessed || insn == nullptr || !refused) return 0;
   const u64 last = c.ours.rip + insn->z.length - 1 - kRegion;
   return (u64{1} << (last / kPageBytes)) & d.ours;
@@ -153,18 +182,25 @@ u64 decided_before_fetched(const MaskContext& c, const Difference&) {
   constexpr u32 kFetch = 1 << 4;
   const bool fetch = c.ours.vector == kPageFault && (c.ours.error_code & kFetch) != 0 && c.ours.cr2 > c.ours.rip &&
                      c.ours.cr2 < c.ours.rip + 15;
-  return fetch && (c.theirs.vector == kInvalidOpcode || c.theirs.vector == kGeneralProtection) ? ~u64{0} : 0;
+  const bool data = c.theirs.vector == kPageFault && (c.theirs.error_code & kFetch) == 0;
+  return fetch && (c.theirs.vector == kInvalidOpcode || c.theirs.vector == kGeneralProtection || data) ? ~u64{0} : 0;
 }
 
-u64 cpuid_result(const MaskContext&, const Difference& d) {
+/// Another instruction of the sequence may have used what the one in question returned.
+bool is_used_later(const MaskContext& c) { return c.instruction != &c.instructions.back(); }
+
+u64 cpuid_result(const MaskContext& c, const Difference& d) {
+  if (is_used_later(c)) return ~u64{0};
   return d.field == Field::kGpr && d.index < 4 ? ~u64{0} : 0;
 }
 
-u64 time_stamp(const MaskContext&, const Difference& d) {
+u64 time_stamp(const MaskContext& c, const Difference& d) {
+  if (is_used_later(c)) return ~u64{0};
   return d.field == Field::kGpr && (d.index == 0 || d.index == 2) ? 0xFFFFFFFF : 0;
 }
 
 u64 random_number(const MaskContext& c, const Difference& d) {
+  if (is_used_later(c)) return ~u64{0};
   if (d.field != Field::kGpr) return 0;
   const ZydisDecodedOperand& to = c.instruction->operands[0];
   const ZydisRegister wide = ZydisRegisterGetLargestEnclosing(c.instruction->z.machine_mode, to.reg.value);
@@ -179,6 +215,9 @@ constexpr MaskRow kRows[] = {
      "SDM 3, 6.15, interrupt 17"},
     {"no #XM", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_simd_exception,
      "QEMU has no unmasked SIMD floating-point exceptions", "SDM 3, 6.15, interrupt 19"},
+    {"scaled results", "*", Oracle::kQemu, MaskKind::kQemuWrong, scaled_result,
+     "QEMU returns the scaled result of unmasked overflow and underflow where they are masked",
+     "SDM 1, 4.9.1.4 and 4.9.1.5: the scaled result is the unmasked x87 response"},
     {"no alignment of 16-byte operands", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_operand_alignment,
      "QEMU raises no #GP for a misaligned 16-byte operand of legacy SSE", "SDM 2, 2.4.4"},
     {"MXCSR.DE", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_denormal_flag, "QEMU does not record denormal operands",
@@ -207,15 +246,10 @@ constexpr MaskRow kRows[] = {
     {"branch to a non-canonical address", "*", Oracle::kQemu, MaskKind::kQemuWrong, branch_out_of_canonical_space,
      "QEMU completes the branch and faults at its target", "SDM 2, JMP, CALL, RET: #GP(0) in 64-bit mode"},
     {"decided before fetched", "*", Oracle::kQemu, MaskKind::kQemuWrong, decided_before_fetched,
-     "QEMU raises #UD or #GP without fetching the rest of the instruction", "SDM 3, 6.9, table 6-2"},
+     "QEMU raises #UD, #GP or a data #PF without fetching the rest of the instruction", "SDM 3, 6.9, table 6-2"},
     {"CPUID", "cpuid", Oracle::kQemu, MaskKind::kVaries, cpuid_result, "identifies the processor", "SDM 2, CPUID"},
-    {"CPUID, host", "cpuid", Oracle::kNative, MaskKind::kVaries, cpuid_result, "identifies the processor",
-     "SDM 2, CPUID"},
     {"time stamp", "rdtsc rdtscp", Oracle::kQemu, MaskKind::kVaries, time_stamp, "time", "SDM 2, RDTSC"},
-    {"time stamp, host", "rdtsc rdtscp", Oracle::kNative, MaskKind::kVaries, time_stamp, "time", "SDM 2, RDTSC"},
     {"random number", "rdrand rdseed", Oracle::kQemu, MaskKind::kVaries, random_number, "random", "SDM 2, RDRAND"},
-    {"random number, host", "rdrand rdseed", Oracle::kNative, MaskKind::kVaries, random_number, "random",
-     "SDM 2, RDRAND"},
 };
 
 }  // namespace

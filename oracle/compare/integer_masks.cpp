@@ -131,17 +131,14 @@ bool is_destination(const MaskContext& c, const Difference& d) {
 
 u64 scan_of_zero(const MaskContext& c, const Difference& d) {
   const bool last = c.instruction == &c.instructions.back();
-  return is_destination(c, d) && (!last || (c.ours.rflags & kZero) != 0) ? ~u64{0} : 0;
+  if (!last) return ~u64{0};  // a later instruction may have used it
+  return is_destination(c, d) && (c.ours.rflags & kZero) != 0 ? ~u64{0} : 0;
 }
 
 u64 swap_of_16_bits(const MaskContext& c, const Difference& d) {
+  const bool last = c.instruction == &c.instructions.back();
+  if (!last && c.instruction->operands[0].size == 16) return ~u64{0};  // a later instruction used it
   return is_destination(c, d) && c.instruction->operands[0].size == 16 ? ~u64{0} : 0;
-}
-
-/// INT n through a gate it may not use: the selector part of the error code.
-u64 gate_error_code(const MaskContext& c, const Difference& d) {
-  const u64 vector = c.instruction->operands[0].imm.value.u & 0xFF;
-  return d.field == Field::kErrorCode && d.ours == vector * 8 + 2 && d.theirs == vector * 16 + 2 ? ~u64{0} : 0;
 }
 
 /// CLFLUSH and the like are subject to the checks of a byte load.
@@ -179,9 +176,8 @@ u64 no_probe_of_enter(const MaskContext& c, const Difference& d) {
 /// PUSHA and POPA across a page that is not there: which element is done first.
 u64 order_of_pusha(const MaskContext& c, const Difference& d) {
   if (c.ours.vector != kPageFault || c.theirs.vector != kPageFault) return 0;
-  return d.field == Field::kCr2 || d.field == Field::kAccessed || d.field == Field::kDirty || d.field == Field::kMemory
-             ? ~u64{0}
-             : 0;
+  const bool page = d.field == Field::kCr2 || d.field == Field::kErrorCode || d.field == Field::kMemory;
+  return page || d.field == Field::kAccessed || d.field == Field::kDirty ? ~u64{0} : 0;
 }
 
 bool is_far(const MaskContext& c) { return c.instruction->z.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR; }
@@ -195,12 +191,19 @@ u64 stack_of_far_transfer(const MaskContext& c, const Difference& d) {
   return page_bits && is_fault(c.ours.vector) ? d.theirs & ~d.ours : 0;
 }
 
-/// RET far imm16 adds to ESP, not to SP.
-u64 release_of_far_return(const MaskContext& c, const Difference& d) {
+/// CMPXCHG16B changes ZF alone; QEMU leaves something else where the flags of the instruction before it were.
+u64 flags_of_cmpxchg16b(const MaskContext& c, const Difference& d) {
+  const bool first = c.instruction == c.instructions.data();
+  return !first && d.field == Field::kRflags ? ~u64{0} : 0;
+}
+
+/// RET imm16 releases up to 65535 bytes.
+u64 release_of_return(const MaskContext& c, const Difference& d) {
   constexpr u16 kRsp = 4;
-  return is_far(c) && c.instruction->z.operand_count_visible == 1 && d.field == Field::kGpr && d.index == kRsp
-             ? u64{0xFFFF0000}
-             : 0;
+  constexpr u64 kNegative = 0x8000;
+  const ZydisDecodedOperand& bytes = c.instruction->operands[0];
+  const bool much = bytes.type == ZYDIS_OPERAND_TYPE_IMMEDIATE && (bytes.imm.value.u & kNegative) != 0;
+  return much && d.field == Field::kGpr && d.index == kRsp ? ~u64{0} : 0;
 }
 
 /// An immediate behind a RIP-relative operand belongs to the instruction whose end RIP is.
@@ -214,9 +217,9 @@ u64 no_int1(const MaskContext& c, const Difference&) { return c.theirs.vector ==
 
 /// F3 REX.B 90 is PAUSE.
 u64 pause_with_rex(const MaskContext& c, const Difference& d) {
-  if ((c.instruction->z.attributes & ZYDIS_ATTRIB_HAS_REX) == 0 || d.field != Field::kGpr) return 0;
-  const bool copied = c.instructions.size() > 1;  // by another instruction of the sequence
-  return copied || d.index == 0 || d.index == 8 ? ~u64{0} : 0;
+  if ((c.instruction->z.attributes & ZYDIS_ATTRIB_HAS_REX) == 0) return 0;
+  if (c.instructions.size() > 1) return ~u64{0};  // another instruction of the sequence may use one of them
+  return d.field == Field::kGpr && (d.index == 0 || d.index == 8) ? ~u64{0} : 0;
 }
 
 /// REX.W wins over an operand-size prefix.
@@ -229,6 +232,13 @@ u64 flags_of_faulting_setcc(const MaskContext& c, const Difference& d) {
   return d.field == Field::kRflags && is_fault(c.ours.vector) ? kStatusFlags : 0;
 }
 
+/// In 64-bit mode near branches have 64-bit operands, whatever 66H says (Intel).
+u64 near_branch_with_66(const MaskContext& c, const Difference&) {
+  const bool prefixed = (c.instruction->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0;
+  const bool near = c.instruction->z.meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
+  return prefixed && near && c.instruction->code64() ? ~u64{0} : 0;
+}
+
 /// A 64-bit offset into a 32-bit segment.
 u64 offset_not_cut(const MaskContext& c, const Difference& d) {
   const bool code32 = c.ours.cs == kUserCode32 || c.ours.cs == kKernelCode32;
@@ -237,7 +247,8 @@ u64 offset_not_cut(const MaskContext& c, const Difference& d) {
 }
 
 u64 order_of_far_return(const MaskContext& c, const Difference& d) {
-  if (!is_far(c) || c.ours.vector != kPageFault) return 0;
+  if (!is_far(c) || (c.ours.vector != kPageFault && c.ours.vector != kAlignmentCheck)) return 0;
+  if (c.ours.vector == kAlignmentCheck) return c.theirs.vector == kPageFault ? ~u64{0} : 0;
   if (c.theirs.vector == kGeneralProtection) return ~u64{0};
   const bool which = d.field == Field::kCr2 || d.field == Field::kErrorCode;
   return c.theirs.vector == kPageFault && which ? ~u64{0} : 0;
@@ -262,7 +273,7 @@ u64 table_store_with_prefix(const MaskContext& c, const Difference& d) {
   return prefixed && c.instruction->code64() && d.field == Field::kMemory ? ~u64{0} : 0;
 }
 
-u64 no_trap_after_pause(const MaskContext& c, const Difference&) {
+u64 no_single_step(const MaskContext& c, const Difference&) {
   constexpr u64 kTrap = 1 << 8;
   return c.ours.vector == kDebug && (c.input.rflags & kTrap) != 0 && c.theirs.vector != kDebug ? ~u64{0} : 0;
 }
@@ -273,7 +284,9 @@ u64 no_mode_check_of_syscall(const MaskContext& c, const Difference&) {
 }
 
 /// SYSCALL clears what IA32_FMASK says, no more.
-u64 flags_after_syscall(const MaskContext&, const Difference& d) { return d.field == Field::kRflags ? d.ours : 0; }
+u64 flags_after_syscall(const MaskContext& c, const Difference& d) {
+  return d.field == Field::kRflags ? d.ours & ~c.ours.system.fmask : 0;
+}
 
 u64 no_canonical_check_of_base(const MaskContext& c, const Difference&) {
   return c.ours.vector == kGeneralProtection && c.theirs.vector != kGeneralProtection ? ~u64{0} : 0;
@@ -309,15 +322,11 @@ constexpr MaskRow kRows[] = {
      "an instruction of the sequence reads a flag that an earlier one leaves undefined", "SDM 1, appendix A.1"},
     {"SHLD and SHRD too far", "shld shrd", Oracle::kQemu, MaskKind::kUndefined, double_shift_too_far,
      "a count beyond the operand's width leaves the destination undefined", "SDM 2, SHLD"},
-    {"SHLD and SHRD too far, host", "shld shrd", Oracle::kNative, MaskKind::kUndefined, double_shift_too_far,
-     "a count beyond the operand's width leaves the destination undefined", "SDM 2, SHLD"},
     {"BSF and BSR of zero", "bsf bsr", Oracle::kQemu, MaskKind::kUndefined, scan_of_zero,
      "the destination is undefined when the source is zero", "SDM 2, BSF and BSR"},
     {"BSF and BSR of zero, host", "bsf bsr", Oracle::kNative, MaskKind::kUndefined, scan_of_zero,
      "the destination is undefined when the source is zero", "SDM 2, BSF and BSR"},
     {"BSWAP of 16 bits", "bswap", Oracle::kQemu, MaskKind::kUndefined, swap_of_16_bits, "undefined", "SDM 2, BSWAP"},
-    {"error code of INT n", "int", Oracle::kQemu, MaskKind::kQemuWrong, gate_error_code,
-     "QEMU scales the vector by the size of a gate in IA-32e mode", "SDM 3, 6.13"},
     {"CLFLUSH checks nothing", "clflush", Oracle::kQemu, MaskKind::kQemuWrong, no_checks_of_flush,
      "QEMU takes it for a NOP; it has the checks and the A bit of a byte load", "SDM 2, CLFLUSH"},
     {"MOVSXD of 16 bits", "movsxd", Oracle::kQemu, MaskKind::kQemuWrong, movsxd_reads_too_much, "QEMU reads 32 bits",
@@ -333,8 +342,12 @@ constexpr MaskRow kRows[] = {
     {"stack of far CALL and RET", "call ret", Oracle::kQemu, MaskKind::kQemuWrong, stack_of_far_transfer,
      "QEMU cuts RSP to 32 bits and accesses the stack with supervisor rights, CS last",
      "SDM 2, CALL and RET; SDM 3, 4.6.1"},
-    {"release of far RET", "ret", Oracle::kQemu, MaskKind::kQemuWrong, release_of_far_return,
-     "QEMU adds the immediate to SP", "SDM 2, RET, Operation"},
+    {"flags of CMPXCHG16B", "cmpxchg8b cmpxchg16b", Oracle::kQemu, MaskKind::kQemuWrong, flags_of_cmpxchg16b,
+     "QEMU loses the flags of the instruction before it", "SDM 2, CMPXCHG8B/CMPXCHG16B, Flags Affected"},
+    {"RET of 32 KiB and more", "ret", Oracle::kQemu, MaskKind::kQemuWrong, release_of_return,
+     "QEMU takes the immediate for a signed number", "SDM 2, RET, Operation"},
+    {"single step after LSS", "lss", Oracle::kQemu, MaskKind::kQemuWrong, no_single_step,
+     "QEMU holds the trap back as after MOV SS", "SDM 2, LDS/LES/LFS/LGS/LSS; SDM 3, 6.8.3: MOV SS and POP SS only"},
     {"SHLD and SHRD, RIP-relative with immediate", "shld shrd", Oracle::kQemu, MaskKind::kQemuWrong,
      rip_relative_with_immediate, "QEMU takes RIP before the immediate", "SDM 2, 2.2.1.6"},
     {"no INT1", "int1", Oracle::kQemu, MaskKind::kQemuWrong, no_int1, "QEMU raises #UD", "SDM 2, INT n/INTO/INT3/INT1"},
@@ -346,7 +359,7 @@ constexpr MaskRow kRows[] = {
      "QEMU stores the limit before it finds that the base cannot be stored", "SDM 3, 6.5, faults"},
     {"SGDT and SIDT with 66H", "sgdt sidt", Oracle::kQemu, MaskKind::kQemuWrong, table_store_with_prefix,
      "QEMU stores 24 bits of the base", "SDM 2, SGDT and SIDT, Operation"},
-    {"trap after PAUSE", "pause", Oracle::kQemu, MaskKind::kQemuWrong, no_trap_after_pause,
+    {"trap after PAUSE", "pause", Oracle::kQemu, MaskKind::kQemuWrong, no_single_step,
      "QEMU does not single-step PAUSE", "SDM 3, 18.3.1.4"},
     {"SYSCALL and SYSRET outside of 64-bit mode", "syscall sysret", Oracle::kQemu, MaskKind::kQemuWrong,
      no_mode_check_of_syscall, "QEMU has them in compatibility mode, as AMD's processors do", "SDM 2, SYSCALL, SYSRET"},
@@ -364,6 +377,8 @@ constexpr MaskRow kRows[] = {
      "SDM 3, 6.5, faults"},
     {"offset into 32-bit code", "ret iretq jmp call", Oracle::kQemu, MaskKind::kQemuWrong, offset_not_cut,
      "QEMU keeps the upper half of an offset into a 32-bit segment", "SDM 2, RET and IRET, Operation: EIP"},
+    {"near branches with 66H", "j* call ret loop loope loopne", Oracle::kQemu, MaskKind::kQemuWrong,
+     near_branch_with_66, "QEMU takes 16-bit offsets, as AMD's processors do", "SDM 2, Jcc and JMP: 64-bit mode"},
     {"order of far RET, host", "ret", Oracle::kNative, MaskKind::kUndefined, order_of_far_return,
      "which of its two elements a far RET reads first", "SDM 3, 6.9, table 6-2: faults of one class have no order"},
     {"hint NOPs", "nop", Oracle::kQemu, MaskKind::kQemuWrong, no_such_nop, "QEMU does not know all of the NOP space",

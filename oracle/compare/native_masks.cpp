@@ -32,10 +32,8 @@ u64 upper_half_of_string_register(const MaskContext& c, const Difference& d) {
 
 /// POP m: what is wrong with its destination, and what with the stack. The SDM orders neither before the other.
 u64 pop_faults_twice(const MaskContext& c, const Difference&) {
-  return c.ours.vector == kGeneralProtection && c.theirs.vector == kPageFault &&
-                 memory_operand(*c.instruction) != nullptr
-             ? ~u64{0}
-             : 0;
+  const bool theirs = c.theirs.vector == kPageFault || c.theirs.vector == kAlignmentCheck;
+  return c.ours.vector == kGeneralProtection && theirs && memory_operand(*c.instruction) != nullptr ? ~u64{0} : 0;
 }
 
 /// The host has LZCNT and TZCNT where we have BSR and BSF with an ignored F3.
@@ -52,10 +50,19 @@ u64 second_limit(const MaskContext& c, const Difference&) {
   return c.ours.vector == kPageFault && c.theirs.vector == kBoundRange ? ~u64{0} : 0;
 }
 
-/// Processors with 57-bit linear addresses keep so many bits of FIP.
-u64 upper_bits_of_fip(const MaskContext&, const Difference& d) {
-  constexpr u64 kLinearBits = 57;
-  return d.field == Field::kX87Instruction ? ~u64{0} << (kLinearBits - 1) : 0;
+/// MASKMOVQ and MASKMOVDQU of a misaligned address with AC set.
+u64 masked_store_alignment(const MaskContext& c, const Difference&) {
+  return c.theirs.vector == kAlignmentCheck && c.ours.vector != kAlignmentCheck ? ~u64{0} : 0;
+}
+
+/// Just below the smallest normal number the last bit decides between an unmasked underflow, with its scaled result,
+/// and none.
+u64 scaled_at_the_boundary(const MaskContext& c, const Difference& d) {
+  constexpr u64 kScaledExponent = 0x6000, kExponent = 0x7FFF;
+  if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
+  const u64 ours = word_of(c.ours, c.pristine, Field::kX87Exponent, d.index) & kExponent;
+  const u64 theirs = word_of(c.theirs, c.pristine, Field::kX87Exponent, d.index) & kExponent;
+  return (ours == kScaledExponent && theirs == 1) || (ours == 1 && theirs == kScaledExponent) ? ~u64{0} : 0;
 }
 
 constexpr std::string_view kStrings =
@@ -74,8 +81,12 @@ constexpr MaskRow kRows[] = {
      "the host has LZCNT and TZCNT, which CPUID here does not claim", "SDM 2, LZCNT, TZCNT"},
     {"second limit of BOUND", "bound", Oracle::kNative, MaskKind::kUndefined, second_limit,
      "which of BOUND's two exceptions comes first", "SDM 3, 6.9: not told"},
-    {"upper bits of FIP", "fxrstor fxrstor64 xrstor xrstor64", Oracle::kNative, MaskKind::kUndefined, upper_bits_of_fip,
-     "how much of a FIP that is no address is kept", "SDM 1, 8.1.8: FIP is an instruction's address"},
+    {"scaled at the boundary", "fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1", Oracle::kNative,
+     MaskKind::kUndefined, scaled_at_the_boundary,
+     "within the last place that a transcendental may differ by, underflow occurs or does not",
+     "SDM 1, 8.3.10: error below one unit in the last place"},
+    {"alignment of masked stores", "maskmovq maskmovdqu", Oracle::kNative, MaskKind::kUndefined, masked_store_alignment,
+     "whether a store of single bytes is checked as one of 8 or 16", "SDM 3, table 6-7: does not list them"},
     {"#PF in the kernel's half", "*", Oracle::kNative, MaskKind::kHost, page_fault_in_kernel_half,
      "Linux tells a process that every page beyond its own half is present", "Linux, arch/x86/mm/fault.c"},
 };

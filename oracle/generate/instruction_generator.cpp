@@ -108,7 +108,7 @@ namespace {
 
 /// May the group run as a host process? Not what a kernel answers itself or what the host has more of than the guest.
 bool runs_natively(const Form& form, const Plan& plan) {
-  if (plan.kernel || plan.single_step || plan.alignment_check || plan.odd_flags) return false;
+  if (plan.kernel || plan.single_step || plan.odd_flags) return false;
   if (form.family == "system") return false;
   if (form.family == "undefined") return form.mnemonic == "undecodable";
   return form.extension != ZYDIS_ISA_EXT_XSAVE && form.extension != ZYDIS_ISA_EXT_XSAVEOPT;

@@ -56,6 +56,7 @@ constexpr uint32_t kMsrLstar = 0xC0000082;
 constexpr uint32_t kMsrCstar = 0xC0000083;
 constexpr uint32_t kMsrFmask = 0xC0000084;
 constexpr uint32_t kMsrKernelGsBase = 0xC0000102;
+constexpr uint32_t kMsrTscAux = 0xC0000103;
 constexpr uint32_t kMsrSysenterCs = 0x174;
 constexpr uint32_t kMsrSysenterEsp = 0x175;
 constexpr uint32_t kMsrSysenterEip = 0x176;
@@ -174,8 +175,8 @@ void restore_system() {
   write_cr8(0);
   xsetbv0(kStandardXcr0);
   wrmsr(kMsrEfer, kStandardEfer);
-  constexpr uint32_t kCleared[] = {kMsrStar,         kMsrLstar,      kMsrCstar,       kMsrFmask,
-                                   kMsrKernelGsBase, kMsrSysenterCs, kMsrSysenterEsp, kMsrSysenterEip};
+  constexpr uint32_t kCleared[] = {kMsrStar,       kMsrLstar,       kMsrCstar,       kMsrFmask, kMsrKernelGsBase,
+                                   kMsrSysenterCs, kMsrSysenterEsp, kMsrSysenterEip, kMsrTscAux};
   for (const uint32_t msr : kCleared) {
     wrmsr(msr, 0);
   }
@@ -466,6 +467,7 @@ void run_case(const BatchHeader& batch, const Group& group, const Case& input, c
   if (rdgsbase() != input.gs_base) wrgsbase(input.gs_base);
   write_cr2(0);
 
+  if (input.step_count != 0) write_dr6(kDr6Reset);  // a single step of an instruction case may have left BS
   current_outcome = &out;
   put(mailbox().running, uint32_t{1});
   fxrstor(input.fx);  // before the steps, which may set CR0.TS
@@ -550,13 +552,20 @@ extern "C" {
 
 void* memset(void* to, int value, size_t bytes) {
   void* const start = to;
-  asm volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
+  const uint64_t pattern = 0x0101010101010101 * static_cast<uint8_t>(value);
+  size_t words = bytes / sizeof(pattern);
+  size_t rest = bytes % sizeof(pattern);
+  asm volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
+  asm volatile("rep stosb" : "+D"(to), "+c"(rest) : "a"(pattern) : "memory");
   return start;
 }
 
 void* memcpy(void* to, const void* from, size_t bytes) {
   void* const start = to;
-  asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
+  size_t words = bytes / sizeof(uint64_t);
+  size_t rest = bytes % sizeof(uint64_t);
+  asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+  asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(rest) : : "memory");
   return start;
 }
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,7 +17,9 @@ namespace bhvm::oracle {
 
 class QemuRunner {
  public:
-  static Result<std::unique_ptr<QemuRunner>> create(const std::string& program = "qemu-system-x86_64");
+  /// A case without an end within `case_limit` of wall time hangs; it should be far beyond what a loaded host needs.
+  static Result<std::unique_ptr<QemuRunner>> create(const std::string& program = "qemu-system-x86_64",
+                                                    std::chrono::milliseconds case_limit = std::chrono::seconds(20));
 
   /// Starts the batch and comes back at once. `batch` must live until finish().
   Status start(const Batch& batch);
@@ -27,12 +30,18 @@ class QemuRunner {
   unsigned restarts() const { return restarts_; }
 
  private:
-  explicit QemuRunner(std::string program) : program_(std::move(program)) {}
+  QemuRunner(std::string program, std::chrono::milliseconds case_limit)
+      : program_(std::move(program)), case_limit_(case_limit) {}
   Status boot();
   Status post(u32 first_case);
+  /// Starts QEMU anew and goes on with this case.
+  Status go_on_at(u32 first_case);
+  /// The case after which QEMU's state is spoilt for all that follow; nothing if it is not.
+  std::optional<u32> spoilt_by(u32 first_case) const;
   Mailbox& mailbox() const { return *reinterpret_cast<Mailbox*>(process_->ram() + kMailboxPhysical); }
 
   std::string program_;
+  std::chrono::milliseconds case_limit_;
   std::unique_ptr<QemuProcess> process_;
   const Batch* batch_ = nullptr;
   std::vector<Outcome> outcomes_;

@@ -188,7 +188,9 @@ Result<std::unique_ptr<Bench>> Bench::create(const std::string& qemu, bool nativ
   auto ours = BhvmRunner::create();
   if (!ours) return ours.error();
   bench->bhvm_ = std::move(ours.value());
-  auto theirs = QemuRunner::create(qemu);
+  // Cases run one by one here, and an edit may make one loop.
+  constexpr std::chrono::seconds kCaseLimit{3};
+  auto theirs = QemuRunner::create(qemu, kCaseLimit);
   if (!theirs) return theirs.error();
   bench->qemu_ = std::move(theirs.value());
   if (native) {
