@@ -65,6 +65,12 @@ u64 scaled_at_the_boundary(const MaskContext& c, const Difference& d) {
   return (ours == kScaledExponent && theirs == 1) || (ours == 1 && theirs == kScaledExponent) ? ~u64{0} : 0;
 }
 
+/// A misaligned area: #GP, or #AC if that is on, or #SS if it is not canonical either.
+u64 misaligned_area(const MaskContext& c, const Difference& d) {
+  const bool other = c.theirs.vector == kAlignmentCheck || c.theirs.vector == kStackFault;
+  return d.field == Field::kVector && c.ours.vector == kGeneralProtection && other ? ~u64{0} : 0;
+}
+
 constexpr std::string_view kStrings =
     "movsb movsw movsd movsq cmpsb cmpsw cmpsd cmpsq stosb stosw stosd stosq lodsb lodsw lodsd lodsq scasb scasw scasd "
     "scasq";
@@ -85,6 +91,9 @@ constexpr MaskRow kRows[] = {
      MaskKind::kUndefined, scaled_at_the_boundary,
      "within the last place that a transcendental may differ by, underflow occurs or does not",
      "SDM 1, 8.3.10: error below one unit in the last place"},
+    {"misaligned areas", "fxsave fxsave64 fxrstor fxrstor64", Oracle::kNative, MaskKind::kUndefined, misaligned_area,
+     "which exception a misaligned area raises when others have a reason, too",
+     "SDM 2, FXSAVE: #AC may or may not be signalled instead of #GP, by implementation"},
     {"alignment of masked stores", "maskmovq maskmovdqu", Oracle::kNative, MaskKind::kUndefined, masked_store_alignment,
      "whether a store of single bytes is checked as one of 8 or 16", "SDM 3, table 6-7: does not list them"},
     {"#PF in the kernel's half", "*", Oracle::kNative, MaskKind::kHost, page_fault_in_kernel_half,

@@ -159,7 +159,7 @@ TEST(Generator, ModesFlagsAndPageBits) {
         EXPECT_EQ(c.rflags & kIf, 0U) << group.form;
       }
       if (group.native) {
-        EXPECT_EQ(c.rflags & (kIf | kTf | kNt | kAc), kIf) << group.form;
+        EXPECT_EQ(c.rflags & (kIf | kTf | kNt), kIf) << group.form;
       }
       steps += (c.rflags & kTf) != 0;
       nested += (c.rflags & kNt) != 0;
