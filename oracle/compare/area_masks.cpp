@@ -135,7 +135,8 @@ u64 another_byte_of_the_area(const MaskContext& c, const Difference& d) {
   const ZydisDecodedOperand* area = insn == nullptr ? nullptr : memory_operand(*insn, 80);
   if (area == nullptr || c.ours.rip != c.theirs.rip) return 0;
   const u64 bytes = area->size / 8;
-  const auto near = [bytes](u64 a, u64 b) { return a - b < bytes || b - a < bytes; };
+  const u64 wrap = insn->code64() ? ~u64{0} : 0xFFFFFFFF;
+  const auto near = [bytes, wrap](u64 a, u64 b) { return ((a - b) & wrap) < bytes || ((b - a) & wrap) < bytes; };
   const bool ours_faults = c.ours.vector == kPageFault;
   const bool theirs_faults = c.theirs.vector == kPageFault;
   if (ours_faults && theirs_faults) return d.field == Field::kCr2 && near(c.ours.cr2, c.theirs.cr2) ? ~u64{0} : 0;
