@@ -45,10 +45,14 @@ bool is_masked_response(T lane) {
 /// Masked overflow and underflow, after QEMU once had them unmasked: it returns the scaled result of the unmasked case.
 u64 scaled_result(const MaskContext& c, const Difference& d) {
   constexpr u64 kOverflowAndUnderflow = 0b11000;
-  const u64 flags = word_of(c.ours, c.pristine, Field::kMxcsr, 0) & kOverflowAndUnderflow;
+  const u64 both = word_of(c.ours, c.pristine, Field::kMxcsr, 0) | word_of(c.theirs, c.pristine, Field::kMxcsr, 0);
+  const u64 flags = both & kOverflowAndUnderflow;
   const bool vector = std::any_of(c.instructions.begin(), c.instructions.end(),
                                   [](const DecodedInstruction& i) { return is_vector_extension(i.z.meta.isa_ext); });
-  if (d.field != Field::kXmm || flags == 0 || !vector) return 0;
+  if (flags == 0 || !vector) return 0;
+  constexpr u64 kPrecision = 1 << 5;
+  if (d.field == Field::kMxcsr) return kOverflowAndUnderflow | kPrecision;  // a scaled result is another rounding
+  if (d.field != Field::kXmm) return 0;
   if (is_masked_response<u64, 52>(d.ours)) return ~u64{0};
   u64 bits = 0;
   if (is_masked_response<u32, 23>(static_cast<u32>(d.ours))) bits |= 0xFFFFFFFF;

@@ -194,7 +194,15 @@ u64 stack_of_far_transfer(const MaskContext& c, const Difference& d) {
 /// CMPXCHG16B changes ZF alone; QEMU leaves something else where the flags of the instruction before it were.
 u64 flags_of_cmpxchg16b(const MaskContext& c, const Difference& d) {
   const bool first = c.instruction == c.instructions.data();
-  return !first && d.field == Field::kRflags ? ~u64{0} : 0;
+  const bool last = c.instruction == &c.instructions.back();
+  return !first && (!last || d.field == Field::kRflags) ? ~u64{0} : 0;
+}
+
+/// RDFSBASE and the others with a 32-bit operand, whatever 66H says.
+u64 base_of_32_bits(const MaskContext& c, const Difference& d) {
+  const bool prefixed = (c.instruction->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0;
+  const bool base = d.field == Field::kGpr || d.field == Field::kFsBase || d.field == Field::kGsBase;
+  return prefixed && base && c.instruction->operands[0].size == 32 ? ~u64{0xFFFFFFFF} : 0;
 }
 
 /// RET imm16 releases up to 65535 bytes.
@@ -209,7 +217,8 @@ u64 release_of_return(const MaskContext& c, const Difference& d) {
 /// An immediate behind a RIP-relative operand belongs to the instruction whose end RIP is.
 u64 rip_relative_with_immediate(const MaskContext& c, const Difference&) {
   const ZydisDecodedOperand* memory = memory_operand(*c.instruction);
-  const bool relative = memory != nullptr && memory->mem.base == ZYDIS_REGISTER_RIP;
+  const bool relative =
+      memory != nullptr && (memory->mem.base == ZYDIS_REGISTER_RIP || memory->mem.base == ZYDIS_REGISTER_EIP);
   return relative && c.instruction->operands[2].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? ~u64{0} : 0;
 }
 
@@ -344,6 +353,8 @@ constexpr MaskRow kRows[] = {
      "SDM 2, CALL and RET; SDM 3, 4.6.1"},
     {"flags of CMPXCHG16B", "cmpxchg8b cmpxchg16b", Oracle::kQemu, MaskKind::kQemuWrong, flags_of_cmpxchg16b,
      "QEMU loses the flags of the instruction before it", "SDM 2, CMPXCHG8B/CMPXCHG16B, Flags Affected"},
+    {"FS and GS base with 66H", "rdfsbase rdgsbase wrfsbase wrgsbase", Oracle::kQemu, MaskKind::kQemuWrong,
+     base_of_32_bits, "QEMU moves 64 bits", "SDM 2, RDFSBASE/RDGSBASE, WRFSBASE/WRGSBASE, Operation"},
     {"RET of 32 KiB and more", "ret", Oracle::kQemu, MaskKind::kQemuWrong, release_of_return,
      "QEMU takes the immediate for a signed number", "SDM 2, RET, Operation"},
     {"single step after LSS", "lss", Oracle::kQemu, MaskKind::kQemuWrong, no_single_step,

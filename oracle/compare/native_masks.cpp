@@ -26,6 +26,7 @@ u64 page_fault_in_kernel_half(const MaskContext& c, const Difference& d) {
 u64 upper_half_of_string_register(const MaskContext& c, const Difference& d) {
   // Another instruction of the sequence may have copied it.
   const bool copied = c.instructions.size() > 1;
+  if (copied && d.field == Field::kRip && c.instruction->z.address_width == 32) return ~u64{0};  // JRCXZ
   const bool counted = d.field == Field::kGpr && (copied || d.index == 1 || d.index == 6 || d.index == 7);
   return counted && c.instruction->z.address_width == 32 ? ~u64{0xFFFFFFFF} : 0;
 }
@@ -59,10 +60,13 @@ u64 masked_store_alignment(const MaskContext& c, const Difference&) {
 /// and none.
 u64 scaled_at_the_boundary(const MaskContext& c, const Difference& d) {
   constexpr u64 kScaledExponent = 0x6000, kExponent = 0x7FFF;
-  if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
+  constexpr u64 kUnderflowPrecisionC1 = 0x230;
+  const bool status = d.field == Field::kX87Status;
+  if (!status && d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
   const u64 ours = word_of(c.ours, c.pristine, Field::kX87Exponent, d.index) & kExponent;
   const u64 theirs = word_of(c.theirs, c.pristine, Field::kX87Exponent, d.index) & kExponent;
-  return (ours == kScaledExponent && theirs == 1) || (ours == 1 && theirs == kScaledExponent) ? ~u64{0} : 0;
+  const bool boundary = (ours == kScaledExponent && theirs == 1) || (ours == 1 && theirs == kScaledExponent);
+  return !boundary ? 0 : status ? kUnderflowPrecisionC1 : ~u64{0};
 }
 
 /// A misaligned area: #GP, or #AC if that is on, or #SS if it is not canonical either.
