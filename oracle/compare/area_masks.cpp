@@ -148,6 +148,12 @@ u64 another_byte_of_the_area(const MaskContext& c, const Difference& d) {
   return edge && near(address & kLow48, kCanonicalEnd) ? ~u64{0} : 0;
 }
 
+/// XSAVEOPT need not store what is in its initial configuration, or what has not changed.
+u64 pages_without_store(const MaskContext& c, const Difference& d) {
+  const bool page_bits = d.field == Field::kAccessed || d.field == Field::kDirty;
+  return page_bits && !is_fault(c.ours.vector) ? d.ours & ~d.theirs : 0;
+}
+
 /// A store of more than eight bytes may have written some of them before another faults.
 u64 part_of_a_store(const MaskContext& c, const Difference& d) {
   if (!is_fault(c.ours.vector) || faulting_instruction(c) != c.instruction) return 0;
@@ -166,8 +172,10 @@ u64 reads_too_much(const MaskContext& c, const Difference& d) {
 /// MASKMOVQ: whether bytes that are not stored are looked at, and which byte is named in CR2.
 u64 masked_bytes(const MaskContext& c, const Difference&) {
   const std::optional<u64> area = operand_address(c, *c.instruction);
+  const u64 wrap = c.instruction->z.address_width == 32 ? 0xFFFFFFFF : ~u64{0};
   const auto faults = [&](const Outcome& outcome) {
-    return area && (outcome.vector == kGeneralProtection || (outcome.vector == kPageFault && outcome.cr2 - *area < 8));
+    const bool page = outcome.vector == kPageFault && area && ((outcome.cr2 - *area) & wrap) < 8;
+    return page || (area && outcome.vector == kGeneralProtection);
   };
   return faults(c.theirs) && (faults(c.ours) || c.ours.vector == kBreakpoint) ? ~u64{0} : 0;
 }
@@ -199,6 +207,9 @@ constexpr MaskRow kRows[] = {
      "bytes that are not stored may fault, too", "SDM 2, MASKMOVQ"},
     {"width of PUNPCKL", "punpcklbw punpcklwd punpckldq", Oracle::kQemu, MaskKind::kQemuWrong, reads_too_much,
      "QEMU reads eight bytes where the MMX forms read four", "SDM 2, PUNPCKLBW"},
+    {"pages that XSAVEOPT leaves alone", "xsaveopt xsaveopt64", Oracle::kQemu, MaskKind::kUndefined,
+     pages_without_store, "what the processor tracks as initial or unmodified is not stored",
+     "SDM 1, 13.6 and 13.9: for the processor to decide"},
     {"pointers in an area", kAreas, Oracle::kQemu, MaskKind::kQemuWrong, pointers_of_an_area,
      "QEMU writes zeros for the instruction and data pointers and leaves the opcode out", "SDM 1, 10.5.1"},
     {"reserved bytes of an area", kAreas, Oracle::kQemu, MaskKind::kUndefined, reserved_bytes_of_an_area,

@@ -1,6 +1,8 @@
 // Small conditions that rows of the mask table are made of.
 #pragma once
 
+#include <algorithm>
+
 #include "oracle/compare/masks.h"
 
 namespace bhvm::oracle {
@@ -30,6 +32,34 @@ inline const DecodedInstruction* faulting_instruction(const MaskContext& c) {
   return nullptr;
 }
 
+inline bool is_code64(const CaseGroup& group) {
+  return group.group.mode == Mode::kUser64 || group.group.mode == Mode::kKernel64;
+}
+
+/// Where an instruction of the group stands.
+inline u64 address_of(const MaskContext& c, const DecodedInstruction& wanted) {
+  u64 at = kRegion + c.group.group.code_offset;
+  for (const DecodedInstruction& insn : c.instructions) {
+    if (&insn == &wanted) break;
+    at += insn.z.length;
+  }
+  return at;
+}
+
+/// How many of the group's instructions bhvm completed for sure, from the first one on: those before the one at RIP, or
+/// up to the first branch if RIP has left the group.
+inline std::size_t completed(const MaskContext& c) {
+  u64 at = kRegion + c.group.group.code_offset;
+  std::size_t branch = c.instructions.size();
+  for (std::size_t i = 0; i < c.instructions.size(); ++i) {
+    if (c.ours.rip == at) return i;
+    if (c.instructions[i].z.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE) branch = std::min(branch, i + 1);
+    at += c.instructions[i].z.length;
+  }
+  const bool at_the_end = c.ours.rip == at || c.ours.rip == at + 1;  // the INT3 behind the group, or its trap
+  return at_the_end ? c.instructions.size() : branch;
+}
+
 /// An operand in memory, of at least `bits` bits if wanted.
 inline const ZydisDecodedOperand* memory_operand(const DecodedInstruction& insn, unsigned bits = 0) {
   for (unsigned i = 0; i < insn.z.operand_count; ++i) {
@@ -52,6 +82,13 @@ inline bool reads_and_writes_memory(const DecodedInstruction& insn) {
 inline PageKind page_kind_at(u64 linear) {
   const u64 page = (linear - kRegion) / kPageBytes;
   return page < kRegionPages ? kPageKinds[page] : PageKind::kUnmapped;
+}
+
+/// What QEMU may make of the status flags when it computes them from what is not there: at times it leaves reserved
+/// bits set, which no flags register can hold, and then nothing in it means anything.
+inline u64 status_flags_or_garbage(const Difference& d) {
+  constexpr u64 kReserved = u64{1} << 3 | u64{1} << 5 | u64{1} << 15 | ~u64{0x3FFFFF};
+  return (d.theirs & kReserved) != 0 ? ~u64{0} : kStatusFlags;
 }
 
 /// Explains `bits` of one field.

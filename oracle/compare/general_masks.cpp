@@ -1,6 +1,4 @@
 // What holds for every instruction, and results that no two machines share.
-#include <algorithm>
-
 #include "oracle/compare/explain.h"
 
 namespace bhvm::oracle {
@@ -31,37 +29,9 @@ bool is_vector_extension(ZydisISAExt extension) {
   }
 }
 
-/// Is a lane what overflow or underflow leave when they are masked: infinity, the largest number, zero, a denormal, the
-/// smallest normal number?
-template <class T, unsigned kFractionBits>
-bool is_masked_response(T lane) {
-  constexpr T kSign = T{1} << (8 * sizeof(T) - 1);
-  constexpr T kFraction = (T{1} << kFractionBits) - 1;
-  constexpr T kInfinity = static_cast<T>(kSign - 1) & static_cast<T>(~kFraction);
-  const T magnitude = lane & static_cast<T>(~kSign);
-  return magnitude == kInfinity || magnitude == kInfinity - 1 || magnitude <= kFraction + 1;
-}
-
-/// Masked overflow and underflow, after QEMU once had them unmasked: it returns the scaled result of the unmasked case.
-u64 scaled_result(const MaskContext& c, const Difference& d) {
-  constexpr u64 kOverflowAndUnderflow = 0b11000;
-  const u64 both = word_of(c.ours, c.pristine, Field::kMxcsr, 0) | word_of(c.theirs, c.pristine, Field::kMxcsr, 0);
-  const u64 flags = both & kOverflowAndUnderflow;
-  const bool vector = std::any_of(c.instructions.begin(), c.instructions.end(),
-                                  [](const DecodedInstruction& i) { return is_vector_extension(i.z.meta.isa_ext); });
-  if (flags == 0 || !vector) return 0;
-  constexpr u64 kPrecision = 1 << 5;
-  if (d.field == Field::kMxcsr) return kOverflowAndUnderflow | kPrecision;  // a scaled result is another rounding
-  if (d.field != Field::kXmm) return 0;
-  if (is_masked_response<u64, 52>(d.ours)) return ~u64{0};
-  u64 bits = 0;
-  if (is_masked_response<u32, 23>(static_cast<u32>(d.ours))) bits |= 0xFFFFFFFF;
-  if (is_masked_response<u32, 23>(static_cast<u32>(d.ours >> 32))) bits |= u64{0xFFFFFFFF} << 32;
-  return bits;
-}
-
 u64 no_operand_alignment(const MaskContext& c, const Difference&) {
-  if (c.ours.vector != kGeneralProtection || c.theirs.vector == kGeneralProtection) return 0;
+  const bool both = c.theirs.vector == kGeneralProtection && c.theirs.rip == c.ours.rip;
+  if (c.ours.vector != kGeneralProtection || both) return 0;
   const DecodedInstruction* insn = faulting_instruction(c);
   constexpr unsigned kAlignedBits = 128;
   const bool aligned =
@@ -76,9 +46,13 @@ u64 no_denormal_flag(const MaskContext& c, const Difference& d) {
 
 u64 read_modify_write_faults_as_read(const MaskContext& c, const Difference& d) {
   constexpr u64 kWrite = 1 << 1;
-  if (d.field != Field::kErrorCode || c.ours.vector != kPageFault || c.theirs.vector != kPageFault) return 0;
+  if (c.ours.vector != kPageFault || c.theirs.vector != kPageFault) return 0;
   const DecodedInstruction* insn = faulting_instruction(c);
-  return insn != nullptr && reads_and_writes_memory(*insn) ? d.ours & kWrite : 0;
+  if (insn == nullptr || !reads_and_writes_memory(*insn)) return 0;
+  // The first page can be read: the second one's fault comes first.
+  const bool next_page = c.theirs.cr2 % kPageBytes == 0 && c.theirs.cr2 - c.ours.cr2 < kPageBytes;
+  if (d.field == Field::kCr2) return next_page ? ~u64{0} : 0;
+  return d.field != Field::kErrorCode ? 0 : next_page ? ~u64{0} : d.ours & kWrite;
 }
 
 /// An access that begins at a canonical address and ends at another.
@@ -95,7 +69,7 @@ u64 no_segment_check(const MaskContext& c, const Difference& d) {
   const bool page_bits = d.field == Field::kAccessed || d.field == Field::kDirty;
   if (c.ours.vector != kGeneralProtection || c.ours.error_code != 0) return 0;
   if (c.theirs.vector == kGeneralProtection && c.theirs.error_code == 0 && !page_bits) return 0;
-  if (c.group.group.mode == Mode::kUser64 || c.group.group.mode == Mode::kKernel64) return 0;
+  if (is_code64(c.group)) return 0;
   const DecodedInstruction* insn = faulting_instruction(c);
   if (insn == nullptr) return 0;
   for (unsigned i = 0; i < insn->z.operand_count; ++i) {
@@ -132,8 +106,8 @@ u64 accessed_by_fetch(const MaskContext& c, const Difference& d) {
 }
 
 u64 stack_fault_as_general_protection(const MaskContext& c, const Difference& d) {
-  return d.field == Field::kVector && c.ours.vector == kStackFault && c.theirs.vector == kGeneralProtection ? ~u64{0}
-                                                                                                            : 0;
+  const bool not_canonical = c.ours.vector == kStackFault && c.ours.error_code == 0 && is_code64(c.group);
+  return d.field == Field::kVector && not_canonical && c.theirs.vector == kGeneralProtection ? ~u64{0} : 0;
 }
 
 /// A write that faults, or a string element, after which QEMU has flags that belong to what did not happen.
@@ -142,7 +116,7 @@ u64 flags_before_fault(const MaskContext& c, const Difference& d) {
   const DecodedInstruction* insn = faulting_instruction(c);
   if (insn == nullptr) return 0;
   const bool repeated = insn->z.meta.category == ZYDIS_CATEGORY_STRINGOP;
-  return repeated || reads_and_writes_memory(*insn) ? kStatusFlags : 0;
+  return repeated || reads_and_writes_memory(*insn) ? status_flags_or_garbage(d) : 0;
 }
 
 /// REX counts only right before the opcode.
@@ -190,21 +164,15 @@ u64 decided_before_fetched(const MaskContext& c, const Difference&) {
   return fetch && (c.theirs.vector == kInvalidOpcode || c.theirs.vector == kGeneralProtection || data) ? ~u64{0} : 0;
 }
 
-/// Another instruction of the sequence may have used what the one in question returned.
-bool is_used_later(const MaskContext& c) { return c.instruction != &c.instructions.back(); }
-
-u64 cpuid_result(const MaskContext& c, const Difference& d) {
-  if (is_used_later(c)) return ~u64{0};
+u64 cpuid_result(const MaskContext&, const Difference& d) {
   return d.field == Field::kGpr && d.index < 4 ? ~u64{0} : 0;
 }
 
-u64 time_stamp(const MaskContext& c, const Difference& d) {
-  if (is_used_later(c)) return ~u64{0};
+u64 time_stamp(const MaskContext&, const Difference& d) {
   return d.field == Field::kGpr && (d.index == 0 || d.index == 2) ? 0xFFFFFFFF : 0;
 }
 
 u64 random_number(const MaskContext& c, const Difference& d) {
-  if (is_used_later(c)) return ~u64{0};
   if (d.field != Field::kGpr) return 0;
   const ZydisDecodedOperand& to = c.instruction->operands[0];
   const ZydisRegister wide = ZydisRegisterGetLargestEnclosing(c.instruction->z.machine_mode, to.reg.value);
@@ -219,9 +187,6 @@ constexpr MaskRow kRows[] = {
      "SDM 3, 6.15, interrupt 17"},
     {"no #XM", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_simd_exception,
      "QEMU has no unmasked SIMD floating-point exceptions", "SDM 3, 6.15, interrupt 19"},
-    {"scaled results", "*", Oracle::kQemu, MaskKind::kQemuWrong, scaled_result,
-     "QEMU returns the scaled result of unmasked overflow and underflow where they are masked",
-     "SDM 1, 4.9.1.4 and 4.9.1.5: the scaled result is the unmasked x87 response"},
     {"no alignment of 16-byte operands", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_operand_alignment,
      "QEMU raises no #GP for a misaligned 16-byte operand of legacy SSE", "SDM 2, 2.4.4"},
     {"MXCSR.DE", "*", Oracle::kQemu, MaskKind::kQemuWrong, no_denormal_flag, "QEMU does not record denormal operands",

@@ -87,14 +87,29 @@ constexpr UndefinedFlags kUndefinedFlags[] = {
     {ZYDIS_MNEMONIC_AAM, always<kOverflowFlag | kAuxiliary | kCarry>},
 };
 
+/// A shift by zero changes none, nor does a REP that counts to zero.
+bool flags_depend_on_count(const DecodedInstruction& insn) {
+  const ZydisInstructionCategory category = insn.z.meta.category;
+  return category == ZYDIS_CATEGORY_SHIFT || category == ZYDIS_CATEGORY_ROTATE || category == ZYDIS_CATEGORY_STRINGOP;
+}
+
 u64 undefined_flags_of(const MaskContext& c, const DecodedInstruction& insn) {
   const auto* found = std::find_if(std::begin(kUndefinedFlags), std::end(kUndefinedFlags),
                                    [&](const UndefinedFlags& u) { return u.mnemonic == insn.z.mnemonic; });
   return found == std::end(kUndefinedFlags) ? 0 : found->flags(c, insn);
 }
 
+/// Less what instructions behind it have defined again.
 u64 undefined_flags(const MaskContext& c, const Difference& d) {
-  return d.field == Field::kRflags ? undefined_flags_of(c, *c.instruction) : 0;
+  if (d.field != Field::kRflags) return 0;
+  u64 undefined = undefined_flags_of(c, *c.instruction);
+  const DecodedInstruction* const end = c.instructions.data() + completed(c);
+  for (const DecodedInstruction* later = c.instruction + 1; later < end; ++later) {
+    const ZydisAccessedFlags* flags = later->z.cpu_flags;
+    if (flags == nullptr || flags_depend_on_count(*later)) continue;
+    undefined &= ~static_cast<u64>(flags->modified | flags->set_0 | flags->set_1);
+  }
+  return undefined;
 }
 
 /// A later instruction read a flag that an earlier one had left undefined.
@@ -110,6 +125,8 @@ u64 follows_from_undefined_flags(const MaskContext& c, const Difference&) {
   }
   return 0;
 }
+
+bool is_far(const MaskContext& c) { return c.instruction->z.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR; }
 
 /// More than the operand's width: the destination is undefined, too.
 u64 double_shift_too_far(const MaskContext& c, const Difference& d) {
@@ -130,14 +147,10 @@ bool is_destination(const MaskContext& c, const Difference& d) {
 }
 
 u64 scan_of_zero(const MaskContext& c, const Difference& d) {
-  const bool last = c.instruction == &c.instructions.back();
-  if (!last) return ~u64{0};  // a later instruction may have used it
   return is_destination(c, d) && (c.ours.rflags & kZero) != 0 ? ~u64{0} : 0;
 }
 
 u64 swap_of_16_bits(const MaskContext& c, const Difference& d) {
-  const bool last = c.instruction == &c.instructions.back();
-  if (!last && c.instruction->operands[0].size == 16) return ~u64{0};  // a later instruction used it
   return is_destination(c, d) && c.instruction->operands[0].size == 16 ? ~u64{0} : 0;
 }
 
@@ -180,8 +193,6 @@ u64 order_of_pusha(const MaskContext& c, const Difference& d) {
   return page || d.field == Field::kAccessed || d.field == Field::kDirty ? ~u64{0} : 0;
 }
 
-bool is_far(const MaskContext& c) { return c.instruction->z.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR; }
-
 /// Far CALL and RET in 64-bit mode use all of RSP, as the user that they are.
 u64 stack_of_far_transfer(const MaskContext& c, const Difference& d) {
   if (!is_far(c)) return 0;
@@ -194,8 +205,7 @@ u64 stack_of_far_transfer(const MaskContext& c, const Difference& d) {
 /// CMPXCHG16B changes ZF alone; QEMU leaves something else where the flags of the instruction before it were.
 u64 flags_of_cmpxchg16b(const MaskContext& c, const Difference& d) {
   const bool first = c.instruction == c.instructions.data();
-  const bool last = c.instruction == &c.instructions.back();
-  return !first && (!last || d.field == Field::kRflags) ? ~u64{0} : 0;
+  return !first && d.field == Field::kRflags ? ~u64{0} : 0;
 }
 
 /// RDFSBASE and the others with a 32-bit operand, whatever 66H says.
@@ -205,13 +215,14 @@ u64 base_of_32_bits(const MaskContext& c, const Difference& d) {
   return prefixed && base && c.instruction->operands[0].size == 32 ? ~u64{0xFFFFFFFF} : 0;
 }
 
-/// RET imm16 releases up to 65535 bytes.
+/// RET imm16 releases up to 65535 bytes, and an outer level's SS and stack pointer lie behind them.
 u64 release_of_return(const MaskContext& c, const Difference& d) {
   constexpr u16 kRsp = 4;
   constexpr u64 kNegative = 0x8000;
   const ZydisDecodedOperand& bytes = c.instruction->operands[0];
   const bool much = bytes.type == ZYDIS_OPERAND_TYPE_IMMEDIATE && (bytes.imm.value.u & kNegative) != 0;
-  return much && d.field == Field::kGpr && d.index == kRsp ? ~u64{0} : 0;
+  const bool rsp = d.field == Field::kGpr && d.index == kRsp;
+  return much && (rsp || is_far(c)) ? ~u64{0} : 0;
 }
 
 /// An immediate behind a RIP-relative operand belongs to the instruction whose end RIP is.
@@ -227,7 +238,6 @@ u64 no_int1(const MaskContext& c, const Difference&) { return c.theirs.vector ==
 /// F3 REX.B 90 is PAUSE.
 u64 pause_with_rex(const MaskContext& c, const Difference& d) {
   if ((c.instruction->z.attributes & ZYDIS_ATTRIB_HAS_REX) == 0) return 0;
-  if (c.instructions.size() > 1) return ~u64{0};  // another instruction of the sequence may use one of them
   return d.field == Field::kGpr && (d.index == 0 || d.index == 8) ? ~u64{0} : 0;
 }
 
@@ -238,7 +248,7 @@ u64 crc32_of_64_bits(const MaskContext& c, const Difference&) {
 }
 
 u64 flags_of_faulting_setcc(const MaskContext& c, const Difference& d) {
-  return d.field == Field::kRflags && is_fault(c.ours.vector) ? kStatusFlags : 0;
+  return d.field == Field::kRflags && is_fault(c.ours.vector) ? status_flags_or_garbage(d) : 0;
 }
 
 /// In 64-bit mode near branches have 64-bit operands, whatever 66H says (Intel).
@@ -263,6 +273,23 @@ u64 order_of_far_return(const MaskContext& c, const Difference& d) {
   return c.theirs.vector == kPageFault && which ? ~u64{0} : 0;
 }
 
+/// Of the stack's element that holds CS, a processor reads the selector alone.
+u64 width_of_returned_selector(const MaskContext& c, const Difference&) {
+  constexpr u64 kSelectorBytes = 2;
+  constexpr unsigned kRsp = 4;
+  if (!is_far(c) || c.ours.vector != kPageFault) return 0;
+  const u64 element = c.instruction->z.operand_width / 8;
+  const u64 selector = c.ours.gpr[kRsp] + element;
+  return c.ours.cr2 >= selector + kSelectorBytes && c.ours.cr2 < selector + element ? ~u64{0} : 0;
+}
+
+/// A return to 32-bit code.
+u64 upper_half_of_stack_pointer(const MaskContext& c, const Difference& d) {
+  constexpr unsigned kRsp = 4;
+  const bool code32 = c.ours.cs == kUserCode32 || c.ours.cs == kKernelCode32;
+  return code32 && d.field == Field::kGpr && d.index == kRsp ? ~u64{0xFFFFFFFF} : 0;
+}
+
 /// IRET reads its frame with the rights of CPL.
 u64 stack_of_iret(const MaskContext& c, const Difference& d) {
   if (c.ours.vector == kPageFault || c.ours.vector == kStackFault) return ~u64{0};
@@ -282,14 +309,20 @@ u64 table_store_with_prefix(const MaskContext& c, const Difference& d) {
   return prefixed && c.instruction->code64() && d.field == Field::kMemory ? ~u64{0} : 0;
 }
 
+/// The trap behind the instruction in question comes later, or never.
 u64 no_single_step(const MaskContext& c, const Difference&) {
   constexpr u64 kTrap = 1 << 8;
-  return c.ours.vector == kDebug && (c.input.rflags & kTrap) != 0 && c.theirs.vector != kDebug ? ~u64{0} : 0;
+  const u64 behind = address_of(c, *c.instruction) + c.instruction->z.length;
+  const bool ours = c.ours.vector == kDebug && (c.input.rflags & kTrap) != 0 && c.ours.rip == behind;
+  return ours && (c.theirs.vector != kDebug || c.theirs.rip != behind) ? ~u64{0} : 0;
 }
 
 /// SYSCALL and SYSRET exist in 64-bit mode only (Intel).
 u64 no_mode_check_of_syscall(const MaskContext& c, const Difference&) {
-  return c.ours.vector == kInvalidOpcode && !c.instruction->code64() ? ~u64{0} : 0;
+  // A SYSRET to itself leaves 64-bit mode.
+  const bool level0 = (c.input.cs & 3) == 0 && (c.ours.cs & 3) == 3;
+  const bool returned = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_SYSRET && c.instruction->z.raw.rex.W == 0 && level0;
+  return c.ours.vector == kInvalidOpcode && (!c.instruction->code64() || returned) ? ~u64{0} : 0;
 }
 
 /// SYSCALL clears what IA32_FMASK says, no more.
@@ -309,11 +342,14 @@ u64 no_such_nop(const MaskContext& c, const Difference&) {
   return c.theirs.vector == kInvalidOpcode && c.ours.vector != kInvalidOpcode ? ~u64{0} : 0;
 }
 
-u64 alias_of_test(const MaskContext& c, const Difference&) {
-  return c.theirs.vector == kInvalidOpcode && (c.instruction->z.opcode == 0xF6 || c.instruction->z.opcode == 0xF7) &&
-                 c.instruction->z.raw.modrm.reg == 1
-             ? ~u64{0}
-             : 0;
+/// QEMU raises #UD, but only after it has read an operand, at a RIP-relative address without the immediate.
+u64 alias_of_test(const MaskContext& c, const Difference& d) {
+  const bool alias =
+      (c.instruction->z.opcode == 0xF6 || c.instruction->z.opcode == 0xF7) && c.instruction->z.raw.modrm.reg == 1;
+  if (!alias) return 0;
+  if (c.theirs.vector == kInvalidOpcode) return ~u64{0};
+  const bool which = d.field == Field::kCr2 || d.field == Field::kErrorCode;
+  return c.ours.vector == kPageFault && c.theirs.vector == kPageFault && which ? ~u64{0} : 0;
 }
 
 constexpr std::string_view kWithUndefinedFlags =
@@ -392,6 +428,12 @@ constexpr MaskRow kRows[] = {
      near_branch_with_66, "QEMU takes 16-bit offsets, as AMD's processors do", "SDM 2, Jcc and JMP: 64-bit mode"},
     {"order of far RET, host", "ret", Oracle::kNative, MaskKind::kUndefined, order_of_far_return,
      "which of its two elements a far RET reads first", "SDM 3, 6.9, table 6-2: faults of one class have no order"},
+    {"width of CS in far RET, host", "ret", Oracle::kNative, MaskKind::kUndefined, width_of_returned_selector,
+     "processors read 2 bytes of the element that holds CS: a page behind them need not be there",
+     "SDM 2, RET, Operation: pops the element and discards its upper bits"},
+    {"upper half of RSP behind IRET", "iret iretd iretq", Oracle::kQemu, MaskKind::kUndefined,
+     upper_half_of_stack_pointer, "behind a return to compatibility mode",
+     "SDM 1, 3.4.1.1: undefined after a switch from 64-bit mode"},
     {"hint NOPs", "nop", Oracle::kQemu, MaskKind::kQemuWrong, no_such_nop, "QEMU does not know all of the NOP space",
      "SDM 2, appendix A, table A-3 and NOP"},
     {"TEST as F6 /1 and F7 /1", "test", Oracle::kQemu, MaskKind::kQemuWrong, alias_of_test,

@@ -24,10 +24,7 @@ u64 page_fault_in_kernel_half(const MaskContext& c, const Difference& d) {
 
 /// RCX, RSI and RDI under a 32-bit address size: hardware clears the upper halves even when nothing was counted.
 u64 upper_half_of_string_register(const MaskContext& c, const Difference& d) {
-  // Another instruction of the sequence may have copied it.
-  const bool copied = c.instructions.size() > 1;
-  if (copied && d.field == Field::kRip && c.instruction->z.address_width == 32) return ~u64{0};  // JRCXZ
-  const bool counted = d.field == Field::kGpr && (copied || d.index == 1 || d.index == 6 || d.index == 7);
+  const bool counted = d.field == Field::kGpr && (d.index == 1 || d.index == 6 || d.index == 7);
   return counted && c.instruction->z.address_width == 32 ? ~u64{0xFFFFFFFF} : 0;
 }
 

@@ -12,16 +12,6 @@ namespace {
 
 // ---- what an instruction is, and what it started from ----
 
-/// Where an instruction of the group stands.
-u64 address_of(const MaskContext& c, const DecodedInstruction& wanted) {
-  u64 at = kRegion + c.group.group.code_offset;
-  for (const DecodedInstruction& insn : c.instructions) {
-    if (&insn == &wanted) break;
-    at += insn.z.length;
-  }
-  return at;
-}
-
 bool is_xmm(const ZydisDecodedOperand& operand) {
   return operand.type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(operand.reg.value) == ZYDIS_REGCLASS_XMM;
 }

@@ -334,6 +334,47 @@ bool is_simple(const Instruction& insn) {
          family == "bits";
 }
 
+bool stores_an_area(const Instruction& insn) {
+  switch (insn.z.mnemonic) {
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FNSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE64:
+    case ZYDIS_MNEMONIC_XSAVE:
+    case ZYDIS_MNEMONIC_XSAVE64:
+    case ZYDIS_MNEMONIC_XSAVEOPT:
+    case ZYDIS_MNEMONIC_XSAVEOPT64:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool has_open_result(const Instruction& insn) {
+  if (insn.z.meta.category == ZYDIS_CATEGORY_STRINGOP) return insn.z.address_width == 32;  // upper halves
+  switch (insn.z.mnemonic) {
+    case ZYDIS_MNEMONIC_BSF:
+    case ZYDIS_MNEMONIC_BSR:
+    case ZYDIS_MNEMONIC_CPUID:
+    case ZYDIS_MNEMONIC_RDTSC:
+    case ZYDIS_MNEMONIC_RDTSCP:
+    case ZYDIS_MNEMONIC_RDRAND:
+    case ZYDIS_MNEMONIC_RDSEED:
+    case ZYDIS_MNEMONIC_RDFSBASE:  // QEMU has no 32-bit ones under 66H
+    case ZYDIS_MNEMONIC_RDGSBASE:
+    case ZYDIS_MNEMONIC_CMPXCHG8B:  // QEMU loses the flags of what stands before it
+    case ZYDIS_MNEMONIC_CMPXCHG16B:
+    case ZYDIS_MNEMONIC_PAUSE:  // QEMU takes it for XCHG under REX.B
+      return true;
+    case ZYDIS_MNEMONIC_BSWAP:
+    case ZYDIS_MNEMONIC_SHLD:
+    case ZYDIS_MNEMONIC_SHRD:
+      return insn.z.operand_width == 16;
+    default:
+      return false;
+  }
+}
+
 bool is_narrow_branch(const Instruction& insn) {
   return !insn.code64() && insn.z.operand_width == 16 && insn.z.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE &&
          insn.z.meta.branch_type != ZYDIS_BRANCH_TYPE_FAR;

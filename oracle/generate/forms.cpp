@@ -177,7 +177,9 @@ class Walk {
         form.name = form_name(insn);
         form.family = family_of(insn);
         form.user_only = belongs_to_system_cases(insn);
-        form.simple = is_simple(insn);
+        form.last = has_open_result(insn);
+        form.first = stores_an_area(insn);
+        form.simple = is_simple(insn) && !form.last;
       } else {
         name_undefined(form, form.mnemonic);
       }

@@ -28,6 +28,10 @@ struct Form {
   /// Register operands and the stack at most, no control flow but conditional jumps: fit to stand before or behind
   /// another instruction.
   bool simple = false;
+  /// Its result is undefined, random, or the machine's own: nothing that could use it stands behind it.
+  bool last = false;
+  /// It stores an area of which some bytes may differ: its address is that of the input's registers.
+  bool first = false;
   std::vector<Encoding> encodings;
 };
 

@@ -81,10 +81,10 @@ Sequence InstructionGenerator::Implementation::choose_sequence(const Form& form)
   const auto add_neighbours = [&](u32 count) {
     for (u32 i = 0; i < count; ++i) add(*dice.pick(std::span<const Form* const>(simple)), true);
   };
-  if (!alone) add_neighbours(dice.below(3));
+  if (!alone && !form.first) add_neighbours(dice.below(3));
   sequence.main = sequence.count;
   add(form, false);
-  if (!alone) add_neighbours(1 + dice.below(2));
+  if (!alone && !form.last) add_neighbours(1 + dice.below(2));
   return sequence;
 }
 

@@ -55,9 +55,13 @@ Status QemuRunner::post(u32 first_case) {
   return success();
 }
 
-Status QemuRunner::go_on_at(u32 first_case) {
+Status QemuRunner::restart() {
   restarts_ += 1;
-  if (Status status = boot(); !status) return status.error();
+  return boot();
+}
+
+Status QemuRunner::go_on_at(u32 first_case) {
+  if (Status status = restart(); !status) return status.error();
   return post(first_case);
 }
 
@@ -99,7 +103,7 @@ Result<std::span<const Outcome>> QemuRunner::finish() {
       const std::optional<u32> spoilt = spoilt_by(first_case_);
       if (!spoilt || *spoilt + 1 == batch_->case_count()) {
         if (spoilt) {
-          if (Status status = boot(); !status) return status.error();
+          if (Status status = restart(); !status) return status.error();
         }
         return std::span<const Outcome>(outcomes_);
       }
@@ -120,8 +124,7 @@ Result<std::span<const Outcome>> QemuRunner::finish() {
       collect(lost);
       outcomes_[lost].vector = alive ? kVectorHung : kVectorDied;
       if (lost + 1 == batch_->case_count()) {
-        restarts_ += 1;
-        if (Status status = boot(); !status) return status.error();
+        if (Status status = restart(); !status) return status.error();
         return std::span<const Outcome>(outcomes_);
       }
       if (Status status = go_on_at(lost + 1); !status) return status.error();

@@ -27,6 +27,9 @@ class QemuRunner {
   /// rest goes on in a new process. An error when QEMU dies or the guest program fails in it.
   Result<std::span<const Outcome>> finish();
 
+  /// Replaces the process: what earlier cases left behind in it is gone.
+  Status restart();
+
   unsigned restarts() const { return restarts_; }
 
  private:

@@ -89,6 +89,33 @@ void DiffRun::merge(const Batch& batch, std::span<const Outcome> ours, std::span
   report_.cases += batch.case_count();
 }
 
+Status DiffRun::repeat(QemuRunner& qemu, const Batch& batch, std::span<const Outcome> ours, std::span<Outcome> theirs,
+                       std::span<const Outcome> native, std::vector<Finding>& findings) {
+  if (findings.empty()) return success();
+  Batch again(batch.shared_pristine());
+  std::vector<Outcome> our_part, native_part;
+  for (const Finding& finding : findings) {
+    const CaseGroup& group = batch.group_of(finding.case_index);
+    again.add(single_case(group, finding.case_index - group.group.first_case));
+    our_part.push_back(ours[finding.case_index]);
+    if (!native.empty()) native_part.push_back(native[finding.case_index]);
+  }
+  if (Status status = qemu.restart(); !status) return status;
+  if (Status status = qemu.start(again); !status) return status;
+  const auto fresh = qemu.finish();
+  if (!fresh) return fresh.error();
+  for (u32 i = 0; i < findings.size(); ++i) theirs[findings[i].case_index] = fresh.value()[i];
+  Comparer comparer;
+  std::vector<Finding> confirmed;
+  comparer.compare(again, our_part, fresh.value(), Oracle::kQemu, native_part, confirmed);
+  const std::size_t dropped = findings.size() - confirmed.size();
+  for (Finding& finding : confirmed) finding.case_index = findings[finding.case_index].case_index;
+  findings = std::move(confirmed);
+  const std::lock_guard lock(mutex_);
+  report_.unrepeated += dropped;
+  return success();
+}
+
 Status DiffRun::work(CaseSource& source) {
   auto bhvm = BhvmRunner::create();
   if (!bhvm) return bhvm.error();
@@ -118,16 +145,18 @@ Status DiffRun::work(CaseSource& source) {
       if (!ran) return ran.error();
       host = std::move(ran.value());
     }
-    const auto theirs = qemu.value()->finish();
-    if (!theirs) return theirs.error();
+    const auto ran = qemu.value()->finish();
+    if (!ran) return ran.error();
+    std::vector<Outcome> theirs(ran.value().begin(), ran.value().end());
 
     Comparer comparer;
     std::vector<Finding> findings;
-    comparer.compare(*batch, ours.value(), theirs.value(), Oracle::kQemu, host, findings);
+    comparer.compare(*batch, ours.value(), theirs, Oracle::kQemu, host, findings);
+    if (Status status = repeat(*qemu.value(), *batch, ours.value(), theirs, host, findings); !status) return status;
     if (native) comparer.compare(*batch, ours.value(), host, Oracle::kNative, {}, findings);
 
     const std::lock_guard lock(mutex_);
-    merge(*batch, ours.value(), theirs.value(), host, findings, comparer.counts().masked_by_case);
+    merge(*batch, ours.value(), theirs, host, findings, comparer.counts().masked_by_case);
     for (std::size_t row = 0; row < report_.row_used.size(); ++row) {
       report_.row_used[row] += comparer.counts().row_used[row];
     }

@@ -54,6 +54,7 @@ struct RunReport {
   u64 native_cases = 0;
   u64 differences = 0;
   u64 masked = 0;
+  u64 unrepeated = 0;  // cases that differed only from a QEMU that had run others before them
   u64 instructions = 0;  // retired by bhvm
   unsigned qemu_restarts = 0;
   double seconds = 0;
@@ -75,6 +76,10 @@ class DiffRun {
 
  private:
   Status work(CaseSource& source);
+  /// Runs the cases that differ from QEMU once more, in a newly started one. Drops the findings that it does not
+  /// confirm, and puts its outcomes into `theirs`.
+  Status repeat(QemuRunner& qemu, const Batch& batch, std::span<const Outcome> ours, std::span<Outcome> theirs,
+                std::span<const Outcome> native, std::vector<Finding>& findings);
   void merge(const Batch& batch, std::span<const Outcome> ours, std::span<const Outcome> theirs,
              std::span<const Outcome> native, const std::vector<Finding>& findings,
              const std::vector<u8>& masked_by_case);

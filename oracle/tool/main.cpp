@@ -150,6 +150,10 @@ int run(Options& options) {
   fmt::print("{}", table(report));
   fmt::print("{} cases ({} also on the host's processor) in {:.1f} s; {} forms; QEMU was started again {} times.\n",
              report.cases, report.native_cases, report.seconds, diff.forms().size(), report.qemu_restarts);
+  if (report.unrepeated != 0) {
+    fmt::print("{} cases differed only from a QEMU that had run others before: a new one agrees with bhvm.\n",
+               report.unrepeated);
+  }
   if (!report.native_missing.empty()) fmt::print("{}\n", report.native_missing);
 
   const ReportInput input{options.run, report, minimised, status ? "" : status.error().message};
