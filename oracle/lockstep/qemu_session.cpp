@@ -2,12 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,7 +15,7 @@
 #include <fstream>
 
 #include "oracle/lockstep/gdb_client.h"
-#include "oracle/qemu_cpu_model.h"
+#include "oracle/qemu/cpu_model.h"
 
 namespace bhvm::lockstep {
 namespace {
@@ -26,26 +23,6 @@ namespace {
 constexpr int kPipeBytes = 1 << 20;
 
 std::string fd_path(int fd) { return fmt::format("/proc/self/fd/{}", fd); }
-
-[[noreturn]] void become(const std::vector<std::string>& words, std::span<const int> keep, int stderr_fd,
-                         pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(127);
-  for (const int fd : keep) fcntl(fd, F_SETFD, 0);
-  dup2(stderr_fd, STDERR_FILENO);
-  dup2(stderr_fd, STDOUT_FILENO);
-  const int nothing = open("/dev/null", O_RDONLY);
-  if (nothing >= 0) dup2(nothing, STDIN_FILENO);
-  std::vector<char*> argv;
-  argv.reserve(words.size() + 1);
-  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  execvp(argv[0], argv.data());
-  const std::string message = fmt::format("'{}' cannot be run ({}); install the Debian package qemu-system-x86.\n",
-                                          words[0], std::strerror(errno));
-  if (write(STDERR_FILENO, message.data(), message.size()) < 0) _exit(126);
-  _exit(127);
-}
 
 }  // namespace
 
@@ -93,11 +70,9 @@ std::vector<std::string> QemuSession::arguments(const QemuOptions& options, int 
 
 Status QemuSession::open_files(const QemuOptions& options, int& log_in, int& gdb_far) {
   ram_fd_ = memfd_create("bhvm-lockstep-ram", MFD_CLOEXEC);
-  stderr_fd_ = memfd_create("bhvm-lockstep-messages", MFD_CLOEXEC);
   int log[2] = {-1, -1};
   int gdb[2] = {-1, -1};
-  if (ram_fd_ < 0 || stderr_fd_ < 0 || pipe2(log, O_CLOEXEC) != 0 ||
-      socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gdb) != 0) {
+  if (ram_fd_ < 0 || pipe2(log, O_CLOEXEC) != 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gdb) != 0) {
     return Error{fmt::format("The host gives no pipe or shared memory for QEMU ({}).", std::strerror(errno))};
   }
   log_fd_ = log[0];
@@ -132,15 +107,12 @@ Result<std::unique_ptr<QemuSession>> QemuSession::start(const QemuOptions& optio
   int log_in = -1;
   int gdb_far = -1;
   if (Status files = session->open_files(options, log_in, gdb_far); !files) return files.error();
-  // Made before the fork: the child of a process with threads must not allocate.
   const auto words = arguments(options, session->ram_fd_, log_in, gdb_far);
   const std::array<int, 3> keep{session->ram_fd_, log_in, gdb_far};
-  const pid_t parent = getpid();
-  session->pid_ = fork();
-  if (session->pid_ == 0) become(words, keep, session->stderr_fd_, parent);
+  const Status started = session->child_.start(words, keep);
   close(log_in);
   close(gdb_far);
-  if (session->pid_ < 0) return Error{fmt::format("QEMU could not be started ({}).", std::strerror(errno))};
+  if (!started) return started.error();
   if (Status entry = session->reach_entry(options); !entry) {
     return Error{
         fmt::format("QEMU did not reach the kernel's entry: {} {}", entry.error().message, session->epitaph())};
@@ -149,19 +121,15 @@ Result<std::unique_ptr<QemuSession>> QemuSession::start(const QemuOptions& optio
 }
 
 QemuSession::~QemuSession() {
-  if (pid_ > 0) {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
   if (ram_ != nullptr) munmap(ram_, ram_size_);
-  for (const int fd : {ram_fd_, log_fd_, gdb_fd_, stderr_fd_}) {
+  for (const int fd : {ram_fd_, log_fd_, gdb_fd_}) {
     if (fd >= 0) close(fd);
   }
 }
 
 bool QemuSession::all_threads_sleep() const {
   std::error_code error;
-  for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid_), error)) {
+  for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", child_.pid()), error)) {
     std::ifstream file(task.path() / "stat");
     std::string text;
     std::getline(file, text);
@@ -185,23 +153,8 @@ bool QemuSession::settled() const {
 }
 
 std::string QemuSession::epitaph() {
-  std::array<char, 2000> text{};
-  if (pid_ > 0) {
-    for (int tries = 0; tries < 20 && pid_ > 0; ++tries) {
-      if (waitpid(pid_, &status_, WNOHANG) == pid_) {
-        pid_ = -1;
-      } else {
-        usleep(10'000);
-      }
-    }
-  }
-  const ssize_t size = pread(stderr_fd_, text.data(), text.size() - 1, 0);
-  std::string said(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-  while (!said.empty() && said.back() == '\n') said.pop_back();
-  const std::string end = pid_ > 0               ? "is still running"
-                          : WIFSIGNALED(status_) ? fmt::format("was ended by signal {}", WTERMSIG(status_))
-                                                 : fmt::format("ended with status {}", WEXITSTATUS(status_));
-  return said.empty() ? fmt::format("QEMU {} and said nothing.", end) : fmt::format("QEMU {} and said: {}", end, said);
+  for (int tries = 0; tries < 20 && child_.alive(); ++tries) usleep(10'000);  // it may be about to end
+  return child_.epitaph();
 }
 
 }  // namespace bhvm::lockstep

@@ -6,8 +6,6 @@
 // process dies with its owner; RAM, log and messages are memory files and a pipe, so that nothing is left behind.
 #pragma once
 
-#include <sys/types.h>
-
 #include <memory>
 #include <span>
 #include <string>
@@ -15,6 +13,7 @@
 
 #include "base/result.h"
 #include "base/types.h"
+#include "oracle/qemu/child.h"
 
 namespace bhvm::lockstep {
 
@@ -62,16 +61,14 @@ class QemuSession {
   Status reach_entry(const QemuOptions& options);
   bool all_threads_sleep() const;
 
-  pid_t pid_ = -1;
-  int status_ = 0;
   int ram_fd_ = -1;
   int log_fd_ = -1;
   int gdb_fd_ = -1;
-  int stderr_fd_ = -1;
   int pipe_size_ = 0;
   u8* ram_ = nullptr;
   u64 ram_size_ = 0;
   std::vector<u8> initial_ram_;
+  oracle::QemuChild child_;  // ends before its files do
 };
 
 }  // namespace bhvm::lockstep

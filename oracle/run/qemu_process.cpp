@@ -1,10 +1,7 @@
 #include "oracle/run/qemu_process.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,13 +10,13 @@
 
 #include "oracle/guest/guest_image.h"
 #include "oracle/protocol.h"
-#include "oracle/qemu_cpu_model.h"
+#include "oracle/qemu/cpu_model.h"
 
 namespace bhvm::oracle {
 namespace {
 
 Result<int> memory_file(const char* name) {
-  const int fd = memfd_create(name, 0);
+  const int fd = memfd_create(name, MFD_CLOEXEC);
   if (fd < 0) return Error{fmt::format("The host gave no shared memory for {} ({}).", name, std::strerror(errno))};
   return fd;
 }
@@ -52,29 +49,12 @@ std::vector<std::string> arguments(const std::string& program, int ram_fd, int k
   };
 }
 
-[[noreturn]] void become(const std::vector<std::string>& words, int stderr_fd, pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(127);
-  dup2(stderr_fd, STDERR_FILENO);
-  dup2(stderr_fd, STDOUT_FILENO);
-  std::vector<char*> argv;
-  argv.reserve(words.size() + 1);
-  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  execvp(argv[0], argv.data());
-  const std::string message = fmt::format("'{}' cannot be run ({}); install the Debian package qemu-system-x86.\n",
-                                          words[0], std::strerror(errno));
-  if (write(STDERR_FILENO, message.data(), message.size()) < 0) _exit(126);
-  _exit(127);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<QemuProcess>> QemuProcess::start(const std::string& program) {
   std::unique_ptr<QemuProcess> process(new QemuProcess);
   for (const auto& [name, fd] :
-       {std::pair{"the guest's RAM", &process->ram_fd_}, std::pair{"the guest program", &process->kernel_fd_},
-        std::pair{"QEMU's messages", &process->stderr_fd_}}) {
+       {std::pair{"the guest's RAM", &process->ram_fd_}, std::pair{"the guest program", &process->kernel_fd_}}) {
     auto file = memory_file(name);
     if (!file) return file.error();
     *fd = file.value();
@@ -88,42 +68,17 @@ Result<std::unique_ptr<QemuProcess>> QemuProcess::start(const std::string& progr
   if (ram == MAP_FAILED) return Error{fmt::format("The host cannot map QEMU's RAM ({}).", std::strerror(errno))};
   process->ram_ = static_cast<u8*>(ram);
 
-  // Made before the fork: the child of a process with threads must not allocate.
+  const std::array<int, 2> keep{process->ram_fd_, process->kernel_fd_};
   const std::vector<std::string> words = arguments(program, process->ram_fd_, process->kernel_fd_);
-  const pid_t parent = getpid();
-  process->pid_ = fork();
-  if (process->pid_ < 0) return Error{fmt::format("QEMU could not be started ({}).", std::strerror(errno))};
-  if (process->pid_ == 0) become(words, process->stderr_fd_, parent);
+  if (Status started = process->child_.start(words, keep); !started) return started.error();
   return process;
 }
 
 QemuProcess::~QemuProcess() {
-  if (pid_ > 0) {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
   if (ram_ != nullptr) munmap(ram_, kGuestRamBytes);
-  for (const int fd : {ram_fd_, kernel_fd_, stderr_fd_}) {
+  for (const int fd : {ram_fd_, kernel_fd_}) {
     if (fd >= 0) close(fd);
   }
-}
-
-bool QemuProcess::alive() {
-  if (pid_ <= 0) return false;
-  if (waitpid(pid_, &status_, WNOHANG) != pid_) return true;
-  pid_ = -1;
-  return false;
-}
-
-std::string QemuProcess::epitaph() {
-  std::array<char, 2000> text{};
-  const ssize_t size = pread(stderr_fd_, text.data(), text.size() - 1, 0);
-  std::string said(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-  while (!said.empty() && said.back() == '\n') said.pop_back();
-  const std::string end = pid_ > 0               ? "is still running"
-                          : WIFSIGNALED(status_) ? fmt::format("was ended by signal {}", WTERMSIG(status_))
-                                                 : fmt::format("ended with status {}", WEXITSTATUS(status_));
-  return said.empty() ? fmt::format("QEMU {} and said nothing.", end) : fmt::format("QEMU {} and said: {}", end, said);
 }
 
 }  // namespace bhvm::oracle

@@ -3,14 +3,13 @@
 // The process dies with its owner. Its RAM is a memfd, so that nothing is left behind in any file system.
 #pragma once
 
-#include <sys/types.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/types.h"
+#include "oracle/qemu/child.h"
 
 namespace bhvm::oracle {
 
@@ -24,19 +23,17 @@ class QemuProcess {
 
   /// The guest's RAM from physical address 0, kGuestRamBytes long.
   u8* ram() const { return ram_; }
-  bool alive();
+  bool alive() { return child_.alive(); }
   /// How it ended and what it said.
-  std::string epitaph();
+  std::string epitaph() { return child_.epitaph(); }
 
  private:
   QemuProcess() = default;
 
-  pid_t pid_ = -1;
-  int status_ = 0;
   int ram_fd_ = -1;
   int kernel_fd_ = -1;
-  int stderr_fd_ = -1;
   u8* ram_ = nullptr;
+  QemuChild child_;  // ends before its files do
 };
 
 }  // namespace bhvm::oracle

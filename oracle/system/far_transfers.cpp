@@ -51,16 +51,9 @@ Target gate_target(Scene& scene, Draft& d, u8 level) {
   SegmentImage code = scene.likely_code(true, inner);
   GateImage gate{.type = kTypeCallGate, .dpl = 3, .offset = scene.landing()};
   gate.selector = static_cast<u16>(code_slot | dice.below(4));
-  switch (dice.below(14)) {
-    case 0:
-      gate.dpl = scene.cpl();
-      break;
-    case 1:
-      gate.present = false;
-      break;
-    case 2:
-      gate.type = static_cast<u8>(dice.below(16));
-      break;
+  const u32 flaw = dice.below(14);
+  if (flaw < Scene::kGateFlaws) scene.spoil(gate, flaw);
+  switch (flaw) {
     case 3:
       gate.upper_reserved = static_cast<u32>(dice.bits());
       break;

@@ -39,16 +39,9 @@ GateImage draw_gate(Scene& scene, Draft& d, u8 level, u8 vector) {
                  // INT3 as the way in: the handler must not be INT3 too.
                  .offset = scene.landing(false, vector == 3)};
   if (dice.one_in(3)) gate.ist = static_cast<u8>(1 + dice.below(7));
-  switch (dice.below(20)) {
-    case 0:
-      gate.dpl = scene.cpl();
-      break;
-    case 1:
-      gate.present = false;
-      break;
-    case 2:
-      gate.type = static_cast<u8>(dice.below(16));
-      break;
+  const u32 flaw = dice.below(20);
+  if (flaw < Scene::kGateFlaws) scene.spoil(gate, flaw);
+  switch (flaw) {
     case 3:
       gate.non_system = true;
       break;

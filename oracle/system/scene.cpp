@@ -181,6 +181,12 @@ SegmentImage Scene::likely_code(bool long_code, u8 dpl) {
   return image;
 }
 
+void Scene::spoil(GateImage& gate, u32 flaw) {
+  if (flaw == 0) gate.dpl = cpl();
+  if (flaw == 1) gate.present = false;
+  if (flaw == 2) gate.type = static_cast<u8>(dice.below(16));
+}
+
 u64 Scene::few_of(u64 bits) {
   if (bits == 0 || dice.coin()) return 0;
   u64 chosen = 0;

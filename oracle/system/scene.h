@@ -126,6 +126,9 @@ class Scene {
   SegmentImage any_segment(bool big_only);
   /// One that is often right for CS of this size at this level.
   SegmentImage likely_code(bool long_code, u8 dpl);
+  /// One of the kGateFlaws flaws that every gate can have: its DPL, that it is absent, its type.
+  static constexpr u32 kGateFlaws = 3;
+  void spoil(GateImage& gate, u32 flaw);
   /// A bit set that is empty half of the time, then one bit of `bits`, rarely several.
   u64 few_of(u64 bits);
 

@@ -1,4 +1,4 @@
-#include "oracle/qemu_cpu_model.h"
+#include "oracle/qemu/cpu_model.h"
 
 #include <string_view>
 
