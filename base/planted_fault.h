@@ -38,6 +38,7 @@ enum class PlantedFault : u8 {
   kDirtyOfSecondPage,
   kStackFaultVector,
   kSplitLoad,
+  kWordAlignment,
   kFetchErrorCode,
   kReservedUserBit,
   // SSE.
@@ -56,6 +57,7 @@ enum class PlantedFault : u8 {
   kMovSsShadow,
   kStiShadow,
   kSyscallSavedFlags,
+  kSyscallKeepsAc,
   kSegmentLimitGranularity,
   kEnd,
 };
@@ -84,6 +86,7 @@ inline constexpr std::array<PlantedFaultInfo, static_cast<std::size_t>(PlantedFa
     {PlantedFault::kStackFaultVector, "stack-fault-vector", "a non-canonical operand of the stack segment raises #GP"},
     {PlantedFault::kSplitLoad, "split-load",
      "a load of which one byte is in the first page reads the rest one byte on"},
+    {PlantedFault::kWordAlignment, "word-alignment", "a misaligned operand of two bytes raises no #AC"},
     {PlantedFault::kFetchErrorCode, "fetch-error-code", "#PF of a fetch from a page that is not present lacks I/D"},
     {PlantedFault::kReservedUserBit, "reserved-user-bit", "#PF of a user's access to a reserved bit lacks U/S"},
     {PlantedFault::kTruncationEdge, "truncation-edge", "CVTTSx2SI of the most negative integer raises IE"},
@@ -98,6 +101,7 @@ inline constexpr std::array<PlantedFaultInfo, static_cast<std::size_t>(PlantedFa
     {PlantedFault::kMovSsShadow, "mov-ss-shadow", "MOV SS and POP SS cast no shadow"},
     {PlantedFault::kStiShadow, "sti-shadow", "STI casts no shadow when an interrupt waits"},
     {PlantedFault::kSyscallSavedFlags, "syscall-saved-flags", "SYSCALL masks AC before it saves the flags in R11"},
+    {PlantedFault::kSyscallKeepsAc, "syscall-keeps-ac", "SYSCALL keeps an AC that IA32_FMASK clears"},
     {PlantedFault::kSegmentLimitGranularity, "lsl-granularity", "LSL of a limit in pages lacks its lowest 12 bits"},
 }};
 

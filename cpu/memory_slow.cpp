@@ -214,6 +214,7 @@ bool load_for_update_slow(Cpu& cpu, u64 linear, unsigned size) {
 }
 
 bool Cpu::check_alignment(u64 linear, u64 alignment) {
+  if (planted(PlantedFault::kWordAlignment) && alignment == 2) return true;
   constexpr u64 kCr0Am = 1 << 18;
   const bool on = user != 0 && (s.rflags & rflags::kAc) != 0 && (s.cr0 & kCr0Am) != 0;
   // A non-canonical address is #GP or #SS first.

@@ -56,7 +56,8 @@ bool syscall(Cpu& cpu, const Op&) {
   s.gpr[kR11] = s.rflags & ~rflags::kRf;
   if (planted(PlantedFault::kSyscallSavedFlags)) s.gpr[kR11] &= ~(s.msr.fmask & rflags::kAc);
   s.rip = s.msr.lstar;
-  s.rflags = (s.rflags & ~(s.msr.fmask | rflags::kRf)) | rflags::kFixed;
+  const u64 kept = planted(PlantedFault::kSyscallKeepsAc) ? rflags::kAc : 0;
+  s.rflags = (s.rflags & ~((s.msr.fmask & ~kept) | rflags::kRf)) | rflags::kFixed;
   const u16 selector = static_cast<u16>(s.msr.star >> 32);
   enter_level(cpu, 0, selector, static_cast<u16>((selector & 0xFFFC) + 8), CodeSize::k64);
   cpu.stepped_by_new_flag = true;

@@ -1,8 +1,6 @@
 // Small conditions that rows of the mask table are made of.
 #pragma once
 
-#include <algorithm>
-
 #include "oracle/compare/masks.h"
 
 namespace bhvm::oracle {
@@ -47,17 +45,15 @@ inline u64 address_of(const MaskContext& c, const DecodedInstruction& wanted) {
 }
 
 /// How many of the group's instructions bhvm completed for sure, from the first one on: those before the one at RIP, or
-/// up to the first branch if RIP has left the group.
+/// up to the first branch.
 inline std::size_t completed(const MaskContext& c) {
   u64 at = kRegion + c.group.group.code_offset;
-  std::size_t branch = c.instructions.size();
   for (std::size_t i = 0; i < c.instructions.size(); ++i) {
     if (c.ours.rip == at) return i;
-    if (c.instructions[i].z.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE) branch = std::min(branch, i + 1);
+    if (c.instructions[i].z.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE) return i + 1;
     at += c.instructions[i].z.length;
   }
-  const bool at_the_end = c.ours.rip == at || c.ours.rip == at + 1;  // the INT3 behind the group, or its trap
-  return at_the_end ? c.instructions.size() : branch;
+  return c.instructions.size();
 }
 
 /// An operand in memory, of at least `bits` bits if wanted.

@@ -119,7 +119,9 @@ u64 follows_from_undefined_flags(const MaskContext& c, const Difference&) {
     const ZydisAccessedFlags* flags = insn.z.cpu_flags;
     if (flags != nullptr) {
       if ((flags->tested & undefined) != 0) return ~u64{0};
-      undefined &= ~static_cast<u64>(flags->modified | flags->set_0 | flags->set_1);
+      if (!flags_depend_on_count(insn)) {
+        undefined &= ~static_cast<u64>(flags->modified | flags->set_0 | flags->set_1);
+      }
     }
     undefined |= undefined_flags_of(c, insn);
   }
@@ -183,7 +185,8 @@ u64 aliased_debug_register(const MaskContext& c, const Difference& d) {
 /// ENTER: the new top of the stack must be writable.
 u64 no_probe_of_enter(const MaskContext& c, const Difference& d) {
   if (d.field == Field::kAccessed || d.field == Field::kDirty) return d.ours & ~d.theirs;
-  return c.ours.vector == kPageFault && c.theirs.vector != kPageFault ? ~u64{0} : 0;
+  const bool same = c.theirs.vector == kPageFault && c.theirs.rip == c.ours.rip;
+  return c.ours.vector == kPageFault && !same ? ~u64{0} : 0;
 }
 
 /// PUSHA and POPA across a page that is not there: which element is done first.
@@ -265,9 +268,11 @@ u64 offset_not_cut(const MaskContext& c, const Difference& d) {
   return d.field == Field::kRip && code32 && (d.bits() & ~upper_half) == 0 ? upper_half : 0;
 }
 
-u64 order_of_far_return(const MaskContext& c, const Difference& d) {
-  if (!is_far(c) || (c.ours.vector != kPageFault && c.ours.vector != kAlignmentCheck)) return 0;
-  if (c.ours.vector == kAlignmentCheck) return c.theirs.vector == kPageFault ? ~u64{0} : 0;
+u64 order_of_far_transfer(const MaskContext& c, const Difference& d) {
+  const bool page_first = c.ours.vector == kPageFault && c.theirs.vector == kAlignmentCheck;
+  const bool alignment_first = c.ours.vector == kAlignmentCheck && c.theirs.vector == kPageFault;
+  if (is_far(c) && (page_first || alignment_first)) return ~u64{0};
+  if (!is_far(c) || c.instruction->z.mnemonic != ZYDIS_MNEMONIC_RET || c.ours.vector != kPageFault) return 0;
   if (c.theirs.vector == kGeneralProtection) return ~u64{0};
   const bool which = d.field == Field::kCr2 || d.field == Field::kErrorCode;
   return c.theirs.vector == kPageFault && which ? ~u64{0} : 0;
@@ -339,7 +344,7 @@ u64 reserved_mxcsr_bits(const MaskContext& c, const Difference&) {
 }
 
 u64 no_such_nop(const MaskContext& c, const Difference&) {
-  return c.theirs.vector == kInvalidOpcode && c.ours.vector != kInvalidOpcode ? ~u64{0} : 0;
+  return c.theirs.vector == kInvalidOpcode && c.theirs.rip == address_of(c, *c.instruction) ? ~u64{0} : 0;
 }
 
 /// QEMU raises #UD, but only after it has read an operand, at a RIP-relative address without the immediate.
@@ -426,8 +431,9 @@ constexpr MaskRow kRows[] = {
      "QEMU keeps the upper half of an offset into a 32-bit segment", "SDM 2, RET and IRET, Operation: EIP"},
     {"near branches with 66H", "j* call ret loop loope loopne", Oracle::kQemu, MaskKind::kQemuWrong,
      near_branch_with_66, "QEMU takes 16-bit offsets, as AMD's processors do", "SDM 2, Jcc and JMP: 64-bit mode"},
-    {"order of far RET, host", "ret", Oracle::kNative, MaskKind::kUndefined, order_of_far_return,
-     "which of its two elements a far RET reads first", "SDM 3, 6.9, table 6-2: faults of one class have no order"},
+    {"order of far transfers, host", "ret jmp call", Oracle::kNative, MaskKind::kUndefined, order_of_far_transfer,
+     "which of its two elements a far RET reads first, and which fault of a far pointer comes first",
+     "SDM 3, 6.9, table 6-2: faults of one class have no order"},
     {"width of CS in far RET, host", "ret", Oracle::kNative, MaskKind::kUndefined, width_of_returned_selector,
      "processors read 2 bytes of the element that holds CS: a page behind them need not be there",
      "SDM 2, RET, Operation: pops the element and discards its upper bits"},

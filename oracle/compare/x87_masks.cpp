@@ -195,7 +195,12 @@ double precision_of(u16 control) { return (control & 0x300) == 0 ? 0x1p-21 : 0x1
 u64 rounded_operand(const MaskContext& c, const Difference& d) {
   const u16 control = fx_word<u16>(c.input.fx, 0);
   if ((control & 0x300) == 0x300) return 0;
-  if (d.field == Field::kX87Status) return kInexact | kOverflowBit | kUnderflow | kC1 | kErrorSummary | kBusy;
+  const ZydisMnemonic mnemonic = c.instruction->z.mnemonic;
+  const bool compares = mnemonic == ZYDIS_MNEMONIC_FCOM || mnemonic == ZYDIS_MNEMONIC_FCOMP;
+  if (d.field == Field::kX87Status) {
+    const u64 order = compares && memory_operand(*c.instruction) != nullptr ? kC0 | kC3 : 0;
+    return kInexact | kOverflowBit | kUnderflow | kC1 | kErrorSummary | kBusy | order;
+  }
   if (d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
   const unsigned at = 32 + 16 * d.index;
   const u64 apart = units_apart(fx_word<u64>(c.ours.fx, at), fx_word<u16>(c.ours.fx, at + 8),

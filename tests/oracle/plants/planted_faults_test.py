@@ -48,6 +48,7 @@ PLANTS = (
     Plant("dirty-of-second-page", "instruction", r"^mov m(32|64), r", 2048),
     Plant("stack-fault-vector", "instruction", r"^(push|pop) r64", 1024),
     Plant("split-load", "instruction", r"^mov r(32|64), m", 2048),
+    Plant("word-alignment", "instruction", r"^(mov|add) (r16, m16|m16, r16)", 4096),
     Plant("fetch-error-code", "instruction", r"^jmp", 2048),
     Plant("reserved-user-bit", "instruction", r"^(mov|add) (r32, m32|m32, r32)", 2048),
     Plant("truncation-edge", "instruction", r"^cvttsd2si", 2048),
@@ -62,6 +63,7 @@ PLANTS = (
     Plant("mov-ss-shadow", "system", r"^single step over mov ss", 512),
     Plant("sti-shadow", "system", r"^interrupt after sti, (cli|ud2|pushf)", 512),
     Plant("syscall-saved-flags", "system", r"^syscall", 512),
+    Plant("syscall-keeps-ac", "system", r"^syscall", 1024),
     Plant("lsl-granularity", "instruction", r"^lsl", 1024),
 )
 
