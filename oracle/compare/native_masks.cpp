@@ -57,13 +57,15 @@ u64 masked_store_alignment(const MaskContext& c, const Difference&) {
 /// and none.
 u64 scaled_at_the_boundary(const MaskContext& c, const Difference& d) {
   constexpr u64 kScaledExponent = 0x6000, kExponent = 0x7FFF;
-  constexpr u64 kUnderflowPrecisionC1 = 0x230;
-  const bool status = d.field == Field::kX87Status;
-  if (!status && d.field != Field::kX87Significand && d.field != Field::kX87Exponent) return 0;
-  const u64 ours = word_of(c.ours, c.pristine, Field::kX87Exponent, d.index) & kExponent;
-  const u64 theirs = word_of(c.theirs, c.pristine, Field::kX87Exponent, d.index) & kExponent;
+  constexpr u64 kUnderflowPrecisionC1 = 0x230, kSummaryAndBusy = 0x8080;
+  const bool result = d.field == Field::kX87Significand || d.field == Field::kX87Exponent;
+  const u16 index = result ? d.index : u16{0};
+  const u64 ours = word_of(c.ours, c.pristine, Field::kX87Exponent, index) & kExponent;
+  const u64 theirs = word_of(c.theirs, c.pristine, Field::kX87Exponent, index) & kExponent;
   const bool boundary = (ours == kScaledExponent && theirs == 1) || (ours == 1 && theirs == kScaledExponent);
-  return !boundary ? 0 : status ? kUnderflowPrecisionC1 : ~u64{0};
+  if (!boundary) return 0;
+  if (d.field == Field::kX87Status) return kUnderflowPrecisionC1 | kSummaryAndBusy;
+  return result || d.field == Field::kX87Opcode ? ~u64{0} : 0;
 }
 
 /// A misaligned area: #GP, or #AC if that is on, or #SS if it is not canonical either.

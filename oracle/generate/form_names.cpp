@@ -334,7 +334,7 @@ bool is_simple(const Instruction& insn) {
          family == "bits";
 }
 
-bool stores_an_area(const Instruction& insn) {
+bool stores_open_state(const Instruction& insn) {
   switch (insn.z.mnemonic) {
     case ZYDIS_MNEMONIC_FNSTENV:
     case ZYDIS_MNEMONIC_FNSAVE:
@@ -344,6 +344,7 @@ bool stores_an_area(const Instruction& insn) {
     case ZYDIS_MNEMONIC_XSAVE64:
     case ZYDIS_MNEMONIC_XSAVEOPT:
     case ZYDIS_MNEMONIC_XSAVEOPT64:
+    case ZYDIS_MNEMONIC_SYSCALL:  // R11 gets the flags, undefined ones too
       return true;
     default:
       return false;

@@ -22,8 +22,8 @@ bool belongs_to_system_cases(const Instruction& insn);
 
 /// Fit to stand beside another instruction: see Form::simple.
 bool is_simple(const Instruction& insn);
-/// FNSTENV, FNSAVE, FXSAVE, XSAVE and their kin.
-bool stores_an_area(const Instruction& insn);
+/// FNSTENV, FNSAVE, FXSAVE, XSAVE and their kin; SYSCALL.
+bool stores_open_state(const Instruction& insn);
 /// May its result differ between machines (but for status flags)?
 bool has_open_result(const Instruction& insn);
 

@@ -178,7 +178,7 @@ class Walk {
         form.family = family_of(insn);
         form.user_only = belongs_to_system_cases(insn);
         form.last = has_open_result(insn);
-        form.first = stores_an_area(insn);
+        form.first = stores_open_state(insn);
         form.simple = is_simple(insn) && !form.last;
       } else {
         name_undefined(form, form.mnemonic);

@@ -30,7 +30,7 @@ struct Form {
   bool simple = false;
   /// Its result is undefined, random, or the machine's own: nothing that could use it stands behind it.
   bool last = false;
-  /// It stores an area of which some bytes may differ: its address is that of the input's registers.
+  /// It stores state of which some may differ: flags and addresses are those of the input.
   bool first = false;
   std::vector<Encoding> encodings;
 };
