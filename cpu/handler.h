@@ -32,4 +32,17 @@ BHVM_HANDLER(leave_fault);
 /// In a handler: `if (!access) BHVM_FAULT;`
 #define BHVM_FAULT BHVM_BECOME(leave_fault)
 
+/// In a handler with a parameter `through`: does the access `done`, or hands the op to the handler's kSlow twin, which
+/// the rest names; there it leaves when the access faults.
+#define BHVM_ACCESS(done, ...)                  \
+  do {                                          \
+    if (BHVM_UNLIKELY(!(done))) {               \
+      if constexpr (through == Through::kTlb) { \
+        BHVM_BECOME((__VA_ARGS__));             \
+      } else {                                  \
+        BHVM_FAULT;                             \
+      }                                         \
+    }                                           \
+  } while (0)
+
 }  // namespace bhvm

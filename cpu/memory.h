@@ -2,6 +2,9 @@
 //
 // All return false when the access did not happen; `cpu.fault` then says why and the handler leaves through BHVM_FAULT.
 // An access that crosses a page translates both pages before it reads or writes a byte.
+//
+// A hot handler comes in two: one whose loads know the fast TLB alone, and its kSlow twin, to which it hands the op
+// when that misses. So the hot one calls nothing and needs no stack frame (BHVM_ACCESS).
 #pragma once
 
 #include <cstring>
@@ -22,17 +25,29 @@ BHVM_COLD bool store_value_slow(Cpu& cpu, u64 linear, T value) {
   return store_slow(cpu, linear, sizeof(T), &value);
 }
 
+/// How a handler's load is done.
+enum class Through : u8 {
+  kTlb,   // the fast TLB or not at all: false says nothing but that it missed
+  kSlow,  // out of line
+};
+
+template <Through through, class T>
+BHVM_INLINE bool load_by(Cpu& cpu, u64 linear, T& value) {
+  if constexpr (through == Through::kTlb) {
+    const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
+    if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.read_tag)) return false;
+    std::memcpy(&value, reinterpret_cast<const void*>(linear + entry.addend), sizeof(T));
+  } else {
+    if (!load_slow(cpu, linear, sizeof(T))) return false;
+    std::memcpy(&value, cpu.slow_value.data(), sizeof(T));
+  }
+  return true;
+}
+
 /// Loads a T.
 template <class T>
 BHVM_INLINE bool load(Cpu& cpu, u64 linear, T& value) {
-  const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
-  if (BHVM_LIKELY(fast_tag(linear + (sizeof(T) - 1)) == entry.read_tag)) {
-    std::memcpy(&value, reinterpret_cast<const void*>(linear + entry.addend), sizeof(T));
-    return true;
-  }
-  if (!load_slow(cpu, linear, sizeof(T))) return false;
-  std::memcpy(&value, cpu.slow_value.data(), sizeof(T));
-  return true;
+  return load_by<Through::kTlb>(cpu, linear, value) || load_by<Through::kSlow>(cpu, linear, value);
 }
 
 /// Stores a T.
@@ -47,24 +62,25 @@ BHVM_INLINE bool store(Cpu& cpu, u64 linear, T value) {
 }
 
 /// Read, compute, write: the load checks the store, so that the store cannot fail any more.
-template <class T>
+template <class T, Through through = Through::kSlow>
 struct Update {
   T value;
-  void* host = nullptr;  // nullptr: the store goes the slow way
+  void* host;  // of kTlb
 
   BHVM_INLINE bool load(Cpu& cpu, u64 linear) {
-    const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
-    if (BHVM_LIKELY(fast_tag(linear + (sizeof(T) - 1)) == entry.write_tag)) {
+    if constexpr (through == Through::kTlb) {
+      const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
+      if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.write_tag)) return false;
       host = reinterpret_cast<void*>(linear + entry.addend);
       std::memcpy(&value, host, sizeof(T));
-      return true;
+    } else {
+      if (!load_for_update_slow(cpu, linear, sizeof(T))) return false;
+      std::memcpy(&value, cpu.slow_value.data(), sizeof(T));
     }
-    if (!load_for_update_slow(cpu, linear, sizeof(T))) return false;
-    std::memcpy(&value, cpu.slow_value.data(), sizeof(T));
     return true;
   }
   BHVM_INLINE void store(Cpu& cpu, u64 linear, T result) {
-    if (BHVM_LIKELY(host != nullptr)) {
+    if constexpr (through == Through::kTlb) {
       std::memcpy(host, &result, sizeof(T));
     } else {
       store_value_slow<T>(cpu, linear, result);

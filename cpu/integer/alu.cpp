@@ -24,29 +24,26 @@ BHVM_HANDLER(reg_imm) {
   BHVM_NEXT;
 }
 
-template <class Alu, class T, bool with_flags>
+template <class Alu, class T, bool with_flags, Through through = Through::kTlb>
 BHVM_HANDLER(reg_mem) {
   T b;
-  if (!load<T>(cpu, address_of(cpu, op), b)) BHVM_FAULT;
+  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), b), reg_mem<Alu, T, with_flags, Through::kSlow>);
   const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), b, cpu.flags);
   if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
   BHVM_NEXT;
 }
 
-template <class Alu, class T, bool with_flags, bool immediate>
+template <class Alu, class T, bool with_flags, bool immediate, Through through = Through::kTlb>
 BHVM_HANDLER(mem_any) {
   const u64 linear = address_of(cpu, op);
   const T b = immediate ? static_cast<T>(op->imm) : operand<T>(cpu, op->src);
   if constexpr (Alu::kWrites) {
-    Update<T> update;
-    if (!update.load(cpu, linear)) BHVM_FAULT;
-    LazyFlags f = cpu.flags;
-    const T r = Alu::template apply<T, with_flags>(update.value, b, f);
-    update.store(cpu, linear, r);
-    if constexpr (with_flags) cpu.flags = f;
+    Update<T, through> update;
+    BHVM_ACCESS(update.load(cpu, linear), mem_any<Alu, T, with_flags, immediate, Through::kSlow>);
+    update.store(cpu, linear, Alu::template apply<T, with_flags>(update.value, b, cpu.flags));
   } else {
     T a;
-    if (!load<T>(cpu, linear, a)) BHVM_FAULT;
+    BHVM_ACCESS(load_by<through>(cpu, linear, a), mem_any<Alu, T, with_flags, immediate, Through::kSlow>);
     Alu::template apply<T, with_flags>(a, b, cpu.flags);
   }
   BHVM_NEXT;
@@ -107,21 +104,17 @@ BHVM_HANDLER(one_reg) {
   BHVM_NEXT;
 }
 
-template <class Alu, class T>
+template <class Alu, class T, Through through = Through::kTlb>
 BHVM_HANDLER(one_mem) {
   const u64 linear = address_of(cpu, op);
-  Update<T> update;
-  if (!update.load(cpu, linear)) {
-    if (planted(PlantedFault::kFlagsBeforeFault) && cpu.fault.vector == vector::kPageFault &&
-        (cpu.fault.error_code & pf_error::kPresent) != 0) {
-      cpu.flags.set_cf(!cpu.flags.cf());
-    }
-    BHVM_FAULT;
+  Update<T, through> update;
+  const bool loaded = update.load(cpu, linear);
+  if (planted(PlantedFault::kFlagsBeforeFault) && through == Through::kSlow && !loaded &&
+      cpu.fault.vector == vector::kPageFault && (cpu.fault.error_code & pf_error::kPresent) != 0) {
+    cpu.flags.set_cf(!cpu.flags.cf());
   }
-  LazyFlags f = cpu.flags;
-  const T r = Alu::template apply<T, true>(update.value, f);
-  update.store(cpu, linear, r);
-  cpu.flags = f;
+  BHVM_ACCESS(loaded, one_mem<Alu, T, Through::kSlow>);
+  update.store(cpu, linear, Alu::template apply<T, true>(update.value, cpu.flags));
   BHVM_NEXT;
 }
 

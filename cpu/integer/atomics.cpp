@@ -15,11 +15,11 @@ BHVM_HANDLER(xchg_reg) {
   write_gpr<T>(cpu, op->src, a);
   BHVM_NEXT;
 }
-template <class T>
+template <class T, Through through = Through::kTlb>
 BHVM_HANDLER(xchg_mem) {
   const u64 linear = address_of(cpu, op);
-  Update<T> update;
-  if (!update.load(cpu, linear)) BHVM_FAULT;
+  Update<T, through> update;
+  BHVM_ACCESS(update.load(cpu, linear), xchg_mem<T, Through::kSlow>);
   update.store(cpu, linear, operand<T>(cpu, op->src));
   write_gpr<T>(cpu, op->src, update.value);
   BHVM_NEXT;
@@ -33,15 +33,13 @@ BHVM_HANDLER(xadd_reg) {
   write_gpr<T>(cpu, op->dst, sum);
   BHVM_NEXT;
 }
-template <class T>
+template <class T, Through through = Through::kTlb>
 BHVM_HANDLER(xadd_mem) {
   const u64 linear = address_of(cpu, op);
-  Update<T> update;
-  if (!update.load(cpu, linear)) BHVM_FAULT;
-  LazyFlags f = cpu.flags;
-  update.store(cpu, linear, Add::apply<T, true>(update.value, operand<T>(cpu, op->src), f));
+  Update<T, through> update;
+  BHVM_ACCESS(update.load(cpu, linear), xadd_mem<T, Through::kSlow>);
+  update.store(cpu, linear, Add::apply<T, true>(update.value, operand<T>(cpu, op->src), cpu.flags));
   write_gpr<T>(cpu, op->src, update.value);
-  cpu.flags = f;
   BHVM_NEXT;
 }
 
@@ -59,11 +57,11 @@ BHVM_HANDLER(cmpxchg_reg) {
   BHVM_NEXT;
 }
 /// The destination is written in either case (SDM 2, CMPXCHG), so it must be writable in either case.
-template <class T>
+template <class T, Through through = Through::kTlb>
 BHVM_HANDLER(cmpxchg_mem) {
   const u64 linear = address_of(cpu, op);
-  Update<T> update;
-  if (!update.load(cpu, linear)) BHVM_FAULT;
+  Update<T, through> update;
+  BHVM_ACCESS(update.load(cpu, linear), cmpxchg_mem<T, Through::kSlow>);
   const T accumulator = static_cast<T>(cpu.s.gpr[kRax]);
   const bool equal = update.value == accumulator;
   update.store(cpu, linear, equal ? operand<T>(cpu, op->src) : update.value);
@@ -113,7 +111,7 @@ struct Cmpxchg {
 };
 
 /// CMPXCHG8B (T = u32) and CMPXCHG16B (T = u64): a pair of T in memory against RDX:RAX, replaced by RCX:RBX.
-template <class T>
+template <class T, Through through = Through::kTlb>
 BHVM_HANDLER(cmpxchg_pair) {
   struct Pair {
     T low, high;
@@ -123,8 +121,8 @@ BHVM_HANDLER(cmpxchg_pair) {
     cpu.raise(vector::kGeneralProtection);
     BHVM_FAULT;
   }
-  Update<Pair> update;
-  if (!update.load(cpu, linear)) BHVM_FAULT;
+  Update<Pair, through> update;
+  BHVM_ACCESS(update.load(cpu, linear), cmpxchg_pair<T, Through::kSlow>);
   std::array<u64, 16>& r = cpu.s.gpr;
   const Pair old = update.value;
   const bool equal = old.low == static_cast<T>(r[kRax]) && old.high == static_cast<T>(r[kRdx]);

@@ -71,7 +71,7 @@ BHVM_HANDLER(bit_step_to_scratch) {
 }
 
 /// `stepped`: the address has the step in it.
-template <class Operation, class T, bool stepped>
+template <class Operation, class T, bool stepped, Through through = Through::kTlb>
 BHVM_HANDLER(bit_mem) {
   const T index = static_cast<T>(operand<T>(cpu, op->src) | static_cast<u64>(op->imm));
   u64 linear = address_of(cpu, op);
@@ -79,12 +79,12 @@ BHVM_HANDLER(bit_mem) {
   const T bit = static_cast<T>(T{1} << (index & (kBits<T> - 1)));
   T a;
   if constexpr (Operation::kWrites) {
-    Update<T> update;
-    if (!update.load(cpu, linear)) BHVM_FAULT;
+    Update<T, through> update;
+    BHVM_ACCESS(update.load(cpu, linear), bit_mem<Operation, T, stepped, Through::kSlow>);
     a = update.value;
     update.store(cpu, linear, Operation::template apply<T>(a, bit));
   } else {
-    if (!load<T>(cpu, linear, a)) BHVM_FAULT;
+    BHVM_ACCESS(load_by<through>(cpu, linear, a), bit_mem<Operation, T, stepped, Through::kSlow>);
   }
   cpu.flags.set_cf((a & bit) != 0);
   BHVM_NEXT;

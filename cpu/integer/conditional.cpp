@@ -42,10 +42,10 @@ BHVM_HANDLER(move_reg) {
   BHVM_NEXT;
 }
 /// The operand is read, and may fault, whatever the condition.
-template <Condition condition, class T>
+template <Condition condition, class T, Through through = Through::kTlb>
 BHVM_HANDLER(move_mem) {
   T b;
-  if (!load<T>(cpu, address_of(cpu, op), b)) BHVM_FAULT;
+  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), b), move_mem<condition, T, Through::kSlow>);
   const T a = operand<T>(cpu, op->dst);
   write_gpr<T>(cpu, op->dst, holds<condition>(cpu.flags) ? b : a);
   BHVM_NEXT;

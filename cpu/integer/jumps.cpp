@@ -92,12 +92,12 @@ BHVM_INLINE bool acceptable(Cpu& cpu, u64& target) {
     }                                   \
   } while (0)
 
-template <bool wide, bool memory, bool alone>
+template <bool wide, bool memory, bool alone, Through through = Through::kTlb>
 BHVM_HANDLER(jump_indirect) {
   using T = std::conditional_t<wide, u64, u32>;
   T value;
   if constexpr (memory) {
-    if (!load<T>(cpu, address_of(cpu, op), value)) BHVM_FAULT;
+    BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), value), jump_indirect<wide, memory, alone, Through::kSlow>);
   } else {
     value = operand<T>(cpu, op->src);
   }
@@ -309,12 +309,12 @@ BHVM_HANDLER(call) {
   BHVM_JUMP_DIRECT(kind, Stack::kWide);
 }
 
-template <class Stack, bool memory, bool alone>
+template <class Stack, bool memory, bool alone, Through through = Through::kTlb>
 BHVM_HANDLER(call_indirect) {
   using T = std::conditional_t<Stack::kWide, u64, u32>;
   T value;
   if constexpr (memory) {
-    if (!load<T>(cpu, address_of(cpu, op), value)) BHVM_FAULT;
+    BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), value), call_indirect<Stack, memory, alone, Through::kSlow>);
   } else {
     value = operand<T>(cpu, op->src);
   }
@@ -330,11 +330,13 @@ BHVM_HANDLER(call_indirect) {
 }
 
 /// `imm`: bytes to release behind the return address.
-template <class Stack, bool alone>
+template <class Stack, bool alone, Through through = Through::kTlb>
 BHVM_HANDLER(ret) {
   using T = std::conditional_t<Stack::kWide, u64, u32>;
   T value;
-  if (!Stack::template read<T>(cpu, 0, value)) BHVM_FAULT;
+  u64 linear;
+  if (!Stack::place(cpu, 0, sizeof(T), false, linear)) BHVM_FAULT;
+  BHVM_ACCESS(load_by<through>(cpu, linear, value), ret<Stack, alone, Through::kSlow>);
   u64 target = value;
   if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
   Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);

@@ -18,10 +18,11 @@ BHVM_HANDLER(mov_reg_imm) {
   BHVM_NEXT;
 }
 
-template <class T, bool simple>
+template <class T, bool simple, Through through = Through::kTlb>
 BHVM_HANDLER(mov_reg_mem) {
   T value;
-  if (!load<T>(cpu, simple ? address_of_base(cpu, op) : address_of(cpu, op), value)) BHVM_FAULT;
+  const u64 linear = simple ? address_of_base(cpu, op) : address_of(cpu, op);
+  BHVM_ACCESS(load_by<through>(cpu, linear, value), mov_reg_mem<T, simple, Through::kSlow>);
   write_gpr<T>(cpu, op->dst, value);
   BHVM_NEXT;
 }
@@ -90,10 +91,10 @@ BHVM_HANDLER(widen_reg) {
   BHVM_NEXT;
 }
 
-template <class To, class From>
+template <class To, class From, Through through = Through::kTlb>
 BHVM_HANDLER(widen_mem) {
   From value;
-  if (!load<From>(cpu, address_of(cpu, op), value)) BHVM_FAULT;
+  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), value), widen_mem<To, From, Through::kSlow>);
   write_gpr<To>(cpu, op->dst, static_cast<To>(value));
   BHVM_NEXT;
 }

@@ -191,10 +191,10 @@ BHVM_HANDLER(imul_reg) {
                imul_truncated<T, with_flags>(operand<T>(cpu, op->dst), operand<T>(cpu, op->src), cpu.flags));
   BHVM_NEXT;
 }
-template <class T, bool with_flags>
+template <class T, bool with_flags, Through through = Through::kTlb>
 BHVM_HANDLER(imul_mem) {
   T b;
-  if (!load<T>(cpu, address_of(cpu, op), b)) BHVM_FAULT;
+  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), b), imul_mem<T, with_flags, Through::kSlow>);
   write_gpr<T>(cpu, op->dst, imul_truncated<T, with_flags>(operand<T>(cpu, op->dst), b, cpu.flags));
   BHVM_NEXT;
 }
@@ -204,10 +204,10 @@ BHVM_HANDLER(imul_reg_imm) {
                imul_truncated<T, with_flags>(operand<T>(cpu, op->src), static_cast<T>(op->imm), cpu.flags));
   BHVM_NEXT;
 }
-template <class T, bool with_flags>
+template <class T, bool with_flags, Through through = Through::kTlb>
 BHVM_HANDLER(imul_mem_imm) {
   T a;
-  if (!load<T>(cpu, address_of(cpu, op), a)) BHVM_FAULT;
+  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), a), imul_mem_imm<T, with_flags, Through::kSlow>);
   write_gpr<T>(cpu, op->dst, imul_truncated<T, with_flags>(a, static_cast<T>(op->imm), cpu.flags));
   BHVM_NEXT;
 }

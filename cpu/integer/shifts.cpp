@@ -146,16 +146,14 @@ BHVM_HANDLER(reg_cl) {
 }
 
 /// `src` is the count's register, or the zero slot with the count in `imm`.
-template <class Shift, class T>
+template <class Shift, class T, Through through = Through::kTlb>
 BHVM_HANDLER(mem_any) {
   const unsigned count = static_cast<unsigned>((operand<u8>(cpu, op->src) | static_cast<u64>(op->imm)) & kCountMask<T>);
   const u64 linear = address_of(cpu, op);
-  Update<T> update;
-  if (!update.load(cpu, linear)) BHVM_FAULT;
-  LazyFlags f = cpu.flags;
-  const T r = count == 0 ? update.value : Shift::template apply<T, true>(update.value, count, f);
+  Update<T, through> update;
+  BHVM_ACCESS(update.load(cpu, linear), mem_any<Shift, T, Through::kSlow>);
+  const T r = count == 0 ? update.value : Shift::template apply<T, true>(update.value, count, cpu.flags);
   update.store(cpu, linear, r);
-  cpu.flags = f;
   BHVM_NEXT;
 }
 
@@ -263,16 +261,15 @@ BHVM_HANDLER(double_reg) {
   BHVM_NEXT;
 }
 
-template <class Shift, class T>
+template <class Shift, class T, Through through = Through::kTlb>
 BHVM_HANDLER(double_mem) {
   const unsigned count = double_count<T>(cpu, op);
   const u64 linear = address_of(cpu, op);
-  Update<T> update;
-  if (!update.load(cpu, linear)) BHVM_FAULT;
-  LazyFlags f = cpu.flags;
-  const T r = count == 0 ? update.value : Shift::template apply<T>(update.value, operand<T>(cpu, op->src), count, f);
+  Update<T, through> update;
+  BHVM_ACCESS(update.load(cpu, linear), double_mem<Shift, T, Through::kSlow>);
+  const T r =
+      count == 0 ? update.value : Shift::template apply<T>(update.value, operand<T>(cpu, op->src), count, cpu.flags);
   update.store(cpu, linear, r);
-  cpu.flags = f;
   BHVM_NEXT;
 }
 

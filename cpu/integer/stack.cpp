@@ -24,10 +24,10 @@ BHVM_HANDLER(push_imm) {
   BHVM_NEXT;
 }
 
-template <class Stack, class T>
+template <class Stack, class T, Through through = Through::kTlb>
 BHVM_HANDLER(push_mem) {
   T value;
-  if (!load<T>(cpu, address_of(cpu, op), value)) BHVM_FAULT;
+  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), value), push_mem<Stack, T, Through::kSlow>);
   if (!Stack::template write<T>(cpu, -kSize<T>, value)) {
     blame_stack(cpu);
     BHVM_FAULT;
@@ -36,10 +36,12 @@ BHVM_HANDLER(push_mem) {
   BHVM_NEXT;
 }
 
-template <class Stack, class T>
+template <class Stack, class T, Through through = Through::kTlb>
 BHVM_HANDLER(pop_reg) {
   T value;
-  if (!Stack::template read<T>(cpu, 0, value)) BHVM_FAULT;
+  u64 linear;
+  if (!Stack::place(cpu, 0, sizeof(T), false, linear)) BHVM_FAULT;
+  BHVM_ACCESS(load_by<through>(cpu, linear, value), pop_reg<Stack, T, Through::kSlow>);
   Stack::move(cpu, kSize<T>);
   write_gpr<T>(cpu, op->dst, value);  // POP RSP: the value wins
   BHVM_NEXT;

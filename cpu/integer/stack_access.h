@@ -14,6 +14,11 @@ struct Stack64 {
   static constexpr bool kWide = true;
   BHVM_INLINE static u64 pointer(const Cpu& cpu, i64 delta) { return cpu.s.gpr[kRsp] + static_cast<u64>(delta); }
   BHVM_INLINE static void move(Cpu& cpu, i64 delta) { cpu.s.gpr[kRsp] += static_cast<u64>(delta); }
+  /// Where RSP + delta points to; false with #SS.
+  BHVM_INLINE static bool place(const Cpu& cpu, i64 delta, u64, bool, u64& linear) {
+    linear = pointer(cpu, delta);
+    return true;
+  }
   template <class T>
   BHVM_INLINE static bool read(Cpu& cpu, i64 delta, T& value) {
     return load<T>(cpu, pointer(cpu, delta), value);

@@ -94,29 +94,19 @@ BHVM_INLINE void write_result(Cpu& cpu, u16 offset, const R& result) {
 
 BHVM_INLINE bool aligned_to_16(u64 linear) { return (linear & 15) == 0; }
 
-/// The inline half of load(). A miss is handed to the handler's kSlow variant, so that the hot one needs no stack.
-template <class T>
-BHVM_INLINE bool load_fast(Cpu& cpu, u64 linear, T& value) {
-  const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
-  if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.read_tag)) return false;
-  std::memcpy(&value, reinterpret_cast<const void*>(linear + entry.addend), sizeof(T));
-  return true;
-}
-
 /// In a handler: reads the source operand into `source`, or leaves. The rest names the handler's kSlow variant.
 #define BHVM_SSE_SOURCE(from, source, ...)                                                              \
   do {                                                                                                  \
     if constexpr ((from) == From::kRegister) {                                                          \
       source = operand<decltype(source)>(cpu, op->src);                                                 \
     } else if constexpr ((from) == From::kSlow) {                                                       \
-      if (!load_slow(cpu, address_of(cpu, op), sizeof(source))) BHVM_FAULT;                             \
-      std::memcpy(&source, cpu.slow_value.data(), sizeof(source));                                      \
+      if (!load_by<Through::kSlow>(cpu, address_of(cpu, op), source)) BHVM_FAULT;                       \
     } else {                                                                                            \
       const u64 bhvm_linear = (from) == From::kSimple ? address_of_base(cpu, op) : address_of(cpu, op); \
       if constexpr ((from) == From::kAligned) {                                                         \
         if (BHVM_UNLIKELY(!aligned_to_16(bhvm_linear))) BHVM_BECOME(raise_general_protection);          \
       }                                                                                                 \
-      if (!load_fast(cpu, bhvm_linear, source)) BHVM_BECOME((__VA_ARGS__));                             \
+      if (!load_by<Through::kTlb>(cpu, bhvm_linear, source)) BHVM_BECOME((__VA_ARGS__));                \
     }                                                                                                   \
   } while (0)
 
