@@ -59,13 +59,14 @@ u64 Comparer::contradicted_by(const Outcome& native, const MaskContext& context,
   return left;
 }
 
-bool Comparer::explain(const MaskContext& context, const Outcome* native, std::vector<Difference>& differences) {
+bool Comparer::explain(u32 case_index, const MaskContext& context, const Outcome* native,
+                       std::vector<Difference>& differences) {
   const std::span<const MaskRow> table = mask_table();
   MaskContext with_instruction = context;
   const auto try_row = [&](std::size_t row, Difference& difference) {
     const u64 bits = explained_by(row, with_instruction, native, difference);
     if (bits == 0) return;
-    counts_.row_used[row] += 1;
+    if (counts_.row_used[row]++ == 0) counts_.row_first[row] = case_index;
     difference.theirs = (difference.theirs & ~bits) | (difference.ours & bits);
   };
   for (Difference& difference : differences) {
@@ -104,7 +105,7 @@ void Comparer::compare(const Batch& batch, std::span<const Outcome> ours, std::s
                               oracle,
                               decoded_.instructions};
     const Outcome* host = native.empty() || !group.native || !was_run(native[i]) ? nullptr : &native[i];
-    if (explain(context, host, differences)) {
+    if (explain(i, context, host, differences)) {
       counts_.masked_cases += 1;
       counts_.masked_by_case[i] = 1;
     } else {

@@ -21,12 +21,13 @@ struct Finding {
 struct ComparisonCounts {
   u64 masked_cases = 0;            // cases that differ, but only as the table says
   std::vector<u64> row_used;       // by row of mask_table()
+  std::vector<u32> row_first;      // by row: the first case that used it, if any did
   std::vector<u8> masked_by_case;  // 1: masked in some field
 };
 
 class Comparer {
  public:
-  Comparer() : counts_{0, std::vector<u64>(mask_table().size()), {}} {}
+  Comparer() : counts_{0, std::vector<u64>(mask_table().size()), std::vector<u32>(mask_table().size()), {}} {}
 
   /// Compares `ours` with an oracle's outcomes. `native`, if not empty, is the host's word on QEMU's mistakes.
   void compare(const Batch& batch, std::span<const Outcome> ours, std::span<const Outcome> theirs, Oracle oracle,
@@ -41,7 +42,7 @@ class Comparer {
     std::vector<std::vector<u16>> rows;  // by instruction: rows of the table that name it
   };
   void decode(const CaseGroup& group);
-  bool explain(const MaskContext& context, const Outcome* native, std::vector<Difference>& differences);
+  bool explain(u32 case_index, const MaskContext& context, const Outcome* native, std::vector<Difference>& differences);
   /// Bits of a difference in which the host's own outcome does not side with ours, though it could.
   u64 contradicted_by(const Outcome& native, const MaskContext& context, const Difference& difference);
   u64 explained_by(std::size_t row, const MaskContext& context, const Outcome* native, const Difference& difference);

@@ -157,6 +157,7 @@ StoredCase parse(const Json& json, const std::string& name) {
   StoredCase stored;
   stored.name = name;
   stored.note = json.value("note", "");
+  stored.row = json.value("row", "");
   CaseGroup& group = stored.group;
   group.form = json.at("form").get<std::string>();
   group.mnemonic = json.at("mnemonic").get<std::string>();
@@ -208,6 +209,7 @@ std::string to_json(const StoredCase& stored) {
   const CaseGroup& group = stored.group;
   Json json;
   json["note"] = stored.note;
+  if (!stored.row.empty()) json["row"] = stored.row;
   json["form"] = group.form;
   json["mnemonic"] = group.mnemonic;
   json["family"] = group.family;

@@ -16,6 +16,7 @@ namespace bhvm::oracle {
 struct StoredCase {
   std::string name;  // the file's name without ".json"
   std::string note;  // what it shows, for a person
+  std::string row;   // of a witness: the row of the mask table that it shows; else empty
   CaseGroup group;   // with one case
   std::shared_ptr<const Pristine> pristine;
   std::map<std::string, u64> expected;  // outcome words by name (oracle/compare/fields.h); empty: none known

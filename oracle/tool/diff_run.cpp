@@ -19,6 +19,18 @@ std::string kind_of(const CaseGroup& group, const Finding& finding) {
   return kind;
 }
 
+CaughtCase cut_out(const Batch& batch, u32 index, std::span<const Outcome> ours, std::span<const Outcome> theirs,
+                   std::span<const Outcome> native) {
+  const CaseGroup& group = batch.group_of(index);
+  CaughtCase caught;
+  caught.group = single_case(group, index - group.group.first_case);
+  caught.pristine = batch.shared_pristine();
+  caught.ours = ours[index];
+  caught.theirs = theirs[index];
+  if (!native.empty() && group.native) caught.native = native[index];
+  return caught;
+}
+
 }  // namespace
 
 Result<std::vector<Outcome>> run_native(NativeRunner& runner, const Batch& batch) {
@@ -53,15 +65,19 @@ void DiffRun::keep(const Batch& batch, std::span<const Outcome> ours, std::span<
                    std::span<const Outcome> native, const Finding& finding) {
   const CaseGroup& group = batch.group_of(finding.case_index);
   if (report_.kinds[kind_of(group, finding)]++ >= kKeptOfAKind) return;
-  CaughtCase caught;
-  caught.group = single_case(group, finding.case_index - group.group.first_case);
-  caught.pristine = batch.shared_pristine();
+  CaughtCase caught = cut_out(batch, finding.case_index, ours, theirs, native);
   caught.oracle = finding.oracle;
   caught.differences = finding.differences;
-  caught.ours = ours[finding.case_index];
-  caught.theirs = theirs[finding.case_index];
-  if (!native.empty() && group.native) caught.native = native[finding.case_index];
   report_.caught.push_back(std::move(caught));
+}
+
+void DiffRun::keep_of_rows(const Batch& batch, std::span<const Outcome> ours, std::span<const Outcome> theirs,
+                           std::span<const Outcome> native, const ComparisonCounts& counts) {
+  for (const std::size_t row : options_.wanted_rows) {
+    std::vector<CaughtCase>& kept = report_.row_cases[row];
+    if (counts.row_used[row] == 0 || kept.size() == kKeptOfARow) continue;
+    kept.push_back(cut_out(batch, counts.row_first[row], ours, theirs, native));
+  }
 }
 
 void DiffRun::merge(const Batch& batch, std::span<const Outcome> ours, std::span<const Outcome> theirs,
@@ -157,6 +173,7 @@ Status DiffRun::work(CaseSource& source) {
 
     const std::lock_guard lock(mutex_);
     merge(*batch, ours.value(), theirs, host, findings, comparer.counts().masked_by_case);
+    keep_of_rows(*batch, ours.value(), theirs, host, comparer.counts());
     for (std::size_t row = 0; row < report_.row_used.size(); ++row) {
       report_.row_used[row] += comparer.counts().row_used[row];
     }

@@ -24,6 +24,7 @@ struct RunOptions {
   bool native = true;
   std::string qemu = "qemu-system-x86_64";
   const std::atomic<bool>* stop = nullptr;
+  std::set<std::size_t> wanted_rows;  // of the mask table: cases that use them are kept
 };
 
 struct FamilyCounts {
@@ -48,13 +49,14 @@ struct RunReport {
   std::map<std::string, FamilyCounts> families;
   std::set<std::string> mnemonics;
   std::vector<u64> row_used;
-  std::vector<CaughtCase> caught;    // at most kKeptOfAKind for each kind of difference
-  std::map<std::string, u64> kinds;  // "form: fields", how often
+  std::vector<CaughtCase> caught;                            // at most kKeptOfAKind for each kind of difference
+  std::map<std::size_t, std::vector<CaughtCase>> row_cases;  // by wanted row: at most kKeptOfARow
+  std::map<std::string, u64> kinds;                          // "form: fields", how often
   u64 cases = 0;
   u64 native_cases = 0;
   u64 differences = 0;
   u64 masked = 0;
-  u64 unrepeated = 0;  // cases that differed only from a QEMU that had run others before them
+  u64 unrepeated = 0;    // cases that differed only from a QEMU that had run others before them
   u64 instructions = 0;  // retired by bhvm
   unsigned qemu_restarts = 0;
   double seconds = 0;
@@ -62,6 +64,7 @@ struct RunReport {
 };
 
 inline constexpr unsigned kKeptOfAKind = 2;
+inline constexpr unsigned kKeptOfARow = 4;
 
 class DiffRun {
  public:
@@ -85,6 +88,8 @@ class DiffRun {
              const std::vector<u8>& masked_by_case);
   void keep(const Batch& batch, std::span<const Outcome> ours, std::span<const Outcome> theirs,
             std::span<const Outcome> native, const Finding& finding);
+  void keep_of_rows(const Batch& batch, std::span<const Outcome> ours, std::span<const Outcome> theirs,
+                    std::span<const Outcome> native, const ComparisonCounts& counts);
 
   RunOptions options_;
   std::mutex mutex_;

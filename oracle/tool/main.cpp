@@ -3,8 +3,11 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 
 #include "base/planted_fault.h"
 #include "oracle/tool/report.h"
@@ -27,6 +30,7 @@ struct Options {
   std::string json;
   std::string html;
   std::string save;
+  std::string witnesses;
   bool no_native = false;
   bool list_forms = false;
   bool list_plants = false;
@@ -120,8 +124,54 @@ std::vector<std::string> unused_rows(const RunReport& report) {
   return names;
 }
 
+/// Rows of the table without a witness in the folder.
+std::set<std::size_t> rows_without_witness(const std::string& folder) {
+  std::set<std::size_t> rows;
+  for (std::size_t i = 0; i < mask_table().size(); ++i) {
+    if (!std::filesystem::exists(folder + "/" + witness_file(mask_table()[i].name))) rows.insert(i);
+  }
+  return rows;
+}
+
+/// Minimises and stores what the run kept for these rows, and names the rows that it has nothing for.
+Status store_witnesses(const Options& options, const RunReport& report) {
+  auto bench = Bench::create(options.run.qemu, !options.no_native);
+  if (!bench) return bench.error();
+  for (const std::size_t row : options.run.wanted_rows) {
+    const std::string_view name = mask_table()[row].name;
+    bool stored = false;
+    const auto kept = report.row_cases.find(row);
+    for (std::size_t i = 0; kept != report.row_cases.end() && i < kept->second.size() && !stored; ++i) {
+      auto witness = minimise_witness(*bench.value(), kept->second[i], row);
+      if (!witness) return witness.error();
+      if (!witness.value()) continue;
+      const std::string path = options.witnesses + "/" + witness_file(name);
+      if (Status written = write_file(path, to_json(*witness.value())); !written) return written;
+      stored = true;
+    }
+    fmt::print("The row '{}' {}.\n", name, stored ? "has a witness now" : "got no witness");
+  }
+  return success();
+}
+
+/// A report that cannot be written must say so before the work is done.
+Status check_writable(const std::string& path) {
+  if (path.empty()) return success();
+  std::FILE* file = std::fopen(path.c_str(), "a");
+  if (file == nullptr) {
+    return Error{
+        fmt::format("The report {} cannot be written ({}); choose another place.", path, std::strerror(errno))};
+  }
+  std::fclose(file);
+  return success();
+}
+
 int run(Options& options) {
+  for (const std::string& path : {options.json, options.html}) {
+    if (Status writable = check_writable(path); !writable) return fail(writable.error().message);
+  }
   options.run.stop = &stop_requested;
+  if (!options.witnesses.empty()) options.run.wanted_rows = rows_without_witness(options.witnesses);
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);
   DiffRun diff(options.run);
@@ -164,6 +214,9 @@ int run(Options& options) {
     if (Status written = write_file(options.html, report_html(input)); !written) return fail(written.error().message);
   }
   if (!status) return fail(status.error().message);
+  if (!options.run.wanted_rows.empty()) {
+    if (Status stored = store_witnesses(options, report); !stored) return fail(stored.error().message);
+  }
   const std::vector<std::string> unused = options.check_masks ? unused_rows(report) : std::vector<std::string>{};
   for (const std::string& name : unused) fmt::print("The row '{}' of the mask table explained nothing.\n", name);
   return report.differences == 0 && unused.empty() ? kSame : kDifferent;
@@ -186,6 +239,9 @@ int main_(int argc, char** argv) {
   app.add_option("--replay", options.replay, "Run this case file alone");
   app.add_flag("--record", options.record, "With --replay: write bhvm's outcome into the file as the expected one");
   app.add_option("--save", options.save, "Folder for the minimised cases")->check(CLI::ExistingDirectory);
+  app.add_option("--witnesses", options.witnesses,
+                 "Folder of witnesses: a minimised case for each row of the mask table that has none there yet")
+      ->check(CLI::ExistingDirectory);
   app.add_option("--json", options.json, "Write the report here");
   app.add_option("--html", options.html, "Write the report here as a page");
   app.add_option("--minimise", options.most_minimised, "Minimise at most so many differences")->default_val(40);

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
+#include <functional>
 #include <set>
 
 namespace bhvm::oracle {
@@ -19,35 +21,30 @@ std::set<Field> fields_of(const std::vector<Difference>& differences) {
 /// What is being made smaller, and the test that it still shows the same.
 class Shrinker {
  public:
-  Shrinker(Bench& bench, const CaughtCase& caught)
+  using Shows = std::function<bool(const Trial&)>;
+
+  Shrinker(Bench& bench, const CaughtCase& caught, Shows shows)
       : bench_(bench),
-        oracle_(caught.oracle),
-        fields_(fields_of(caught.differences)),
+        shows_(std::move(shows)),
         group_(caught.group),
         pristine_(std::make_shared<Pristine>(*caught.pristine)) {}
 
-  /// Does the case, as it is now, differ like the caught one?
-  Result<bool> differs(const CaseGroup& group, const std::shared_ptr<const Pristine>& pristine) {
+  /// Does the case, as it is now, show what it is kept for?
+  Result<bool> shows(const CaseGroup& group, const std::shared_ptr<const Pristine>& pristine) {
     auto trial = bench_.run(group, pristine);
     if (!trial) return trial.error();
-    for (const Finding& finding : trial.value().findings) {
-      if (finding.oracle != oracle_) continue;
-      const std::set<Field> now = fields_of(finding.differences);
-      if (std::any_of(now.begin(), now.end(), [&](Field f) { return fields_.contains(f); })) {
-        trial_ = std::move(trial.value());
-        return true;
-      }
-    }
-    return false;
+    const bool still = shows_(trial.value());
+    if (still) trial_ = std::move(trial.value());
+    return still;
   }
-  Result<bool> confirm() { return differs(group_, pristine_); }
+  Result<bool> confirm() { return shows(group_, pristine_); }
 
-  /// Keeps the change that `edit` makes if the difference survives it.
+  /// Keeps the change that `edit` makes if the case still shows it.
   template <class Edit>
   Status attempt(Edit&& edit) {
     CaseGroup smaller = group_;
     edit(smaller.cases.front(), smaller);
-    return keep_if_differs(std::move(smaller), pristine_);
+    return keep_if_shown(std::move(smaller), pristine_);
   }
 
   Status shrink() {
@@ -65,8 +62,8 @@ class Shrinker {
   const Trial& trial() const { return trial_; }
 
  private:
-  Status keep_if_differs(CaseGroup group, std::shared_ptr<const Pristine> pristine) {
-    auto still = differs(group, pristine);
+  Status keep_if_shown(CaseGroup group, std::shared_ptr<const Pristine> pristine) {
+    auto still = shows(group, pristine);
     if (!still) return still.error();
     if (still.value()) {
       group_ = std::move(group);
@@ -167,15 +164,14 @@ class Shrinker {
         if (std::memcmp(&(*pristine_)[at], &blank[at], piece) == 0) continue;
         auto emptier = std::make_shared<Pristine>(*pristine_);
         std::memcpy(&(*emptier)[at], &blank[at], piece);
-        if (Status status = keep_if_differs(group_, std::move(emptier)); !status) return status;
+        if (Status status = keep_if_shown(group_, std::move(emptier)); !status) return status;
       }
     }
     return success();
   }
 
   Bench& bench_;
-  Oracle oracle_;
-  std::set<Field> fields_;
+  Shows shows_;
   CaseGroup group_;
   std::shared_ptr<const Pristine> pristine_;
   Trial trial_{};
@@ -207,7 +203,7 @@ Result<Trial> Bench::run(const CaseGroup& group, const std::shared_ptr<const Pri
   if (!ours) return ours.error();
   auto theirs = qemu_->finish();
   if (!theirs) return theirs.error();
-  Trial trial{ours.value().front(), theirs.value().front(), {}, {}};
+  Trial trial{ours.value().front(), theirs.value().front(), {}, {}, {}};
   std::vector<Outcome> native;
   if (native_ && group.native) {
     auto ran = run_native(*native_, batch);
@@ -218,11 +214,20 @@ Result<Trial> Bench::run(const CaseGroup& group, const std::shared_ptr<const Pri
   Comparer comparer;
   comparer.compare(batch, ours.value(), theirs.value(), Oracle::kQemu, native, trial.findings);
   if (!native.empty()) comparer.compare(batch, ours.value(), native, Oracle::kNative, {}, trial.findings);
+  trial.row_used = comparer.counts().row_used;
   return trial;
 }
 
 Result<MinimisedCase> minimise(Bench& bench, const CaughtCase& caught) {
-  Shrinker shrinker(bench, caught);
+  // Differs like the caught one: from the same oracle, in one of its fields.
+  const std::set<Field> fields = fields_of(caught.differences);
+  Shrinker shrinker(bench, caught, [&](const Trial& trial) {
+    return std::any_of(trial.findings.begin(), trial.findings.end(), [&](const Finding& finding) {
+      const std::set<Field> now = fields_of(finding.differences);
+      return finding.oracle == caught.oracle &&
+             std::any_of(now.begin(), now.end(), [&](Field f) { return fields.contains(f); });
+    });
+  });
   MinimisedCase result;
   auto confirmed = shrinker.confirm();
   if (!confirmed) return confirmed.error();
@@ -231,7 +236,7 @@ Result<MinimisedCase> minimise(Bench& bench, const CaughtCase& caught) {
     if (Status status = shrinker.shrink(); !status) return status.error();
     result.trial = shrinker.trial();
   } else {
-    result.trial = {caught.ours, caught.theirs, caught.native, {{0, caught.oracle, caught.differences}}};
+    result.trial = {caught.ours, caught.theirs, caught.native, {{0, caught.oracle, caught.differences}}, {}};
   }
   result.stored.group = shrinker.group();
   result.stored.pristine = shrinker.pristine();
@@ -239,6 +244,35 @@ Result<MinimisedCase> minimise(Bench& bench, const CaughtCase& caught) {
   result.stored.expected = expected_words(right, *result.stored.pristine);
   result.stored.note = fmt::format("{}, expected as {} has it", caught.group.form, to_string(caught.oracle));
   return result;
+}
+
+Result<std::optional<StoredCase>> minimise_witness(Bench& bench, const CaughtCase& caught, std::size_t row) {
+  Shrinker shrinker(bench, caught,
+                    [row](const Trial& trial) { return trial.findings.empty() && trial.row_used[row] != 0; });
+  auto confirmed = shrinker.confirm();
+  if (!confirmed) return confirmed.error();
+  if (!confirmed.value()) return std::optional<StoredCase>{};
+  if (Status status = shrinker.shrink(); !status) return status.error();
+  StoredCase witness;
+  witness.row = mask_table()[row].name;
+  witness.note = mask_table()[row].why;
+  witness.group = shrinker.group();
+  witness.pristine = shrinker.pristine();
+  witness.expected = expected_words(shrinker.trial().ours, *witness.pristine);
+  return std::optional(std::move(witness));
+}
+
+std::string witness_file(std::string_view row_name) {
+  std::string file;
+  for (const char c : row_name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
+      file += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else if (!file.empty() && file.back() != '_') {
+      file += '_';
+    }
+  }
+  while (file.ends_with('_')) file.pop_back();
+  return file + ".json";
 }
 
 }  // namespace bhvm::oracle

@@ -1,4 +1,4 @@
-// Makes a difference small: one instruction, and of the input only what it takes.
+// Makes a case small that shows something: one instruction, and of the input only what it takes.
 #pragma once
 
 #include "oracle/tool/case_file.h"
@@ -12,6 +12,7 @@ struct Trial {
   Outcome theirs;
   std::optional<Outcome> native;
   std::vector<Finding> findings;  // none: no unexplained difference
+  std::vector<u64> row_used;      // by row of the mask table
 };
 
 class Bench {
@@ -36,5 +37,11 @@ struct MinimisedCase {
 
 /// Confirms a caught case alone and shrinks it while the same fields differ from the same oracle.
 Result<MinimisedCase> minimise(Bench& bench, const CaughtCase& caught);
+
+/// A witness of a row of the mask table: the case shrunk as long as the row explains something of it and nothing is
+/// left unexplained. Nothing if it does not show that alone.
+Result<std::optional<StoredCase>> minimise_witness(Bench& bench, const CaughtCase& caught, std::size_t row);
+/// The name of a witness's file for a row: "#SS as #GP" is in "ss_as_gp.json".
+std::string witness_file(std::string_view row_name);
 
 }  // namespace bhvm::oracle

@@ -46,6 +46,7 @@ std::string report_json(const ReportInput& input) {
   json["native_cases"] = report.native_cases;
   json["differences"] = report.differences;
   json["masked"] = report.masked;
+  json["unrepeated"] = report.unrepeated;
   json["seconds"] = report.seconds;
   json["jobs"] = input.options.jobs;
   json["bhvm_instructions"] = report.instructions;
@@ -84,9 +85,11 @@ std::string report_html(const ReportInput& input) {
       "<!doctype html><meta charset=\"utf-8\"><title>bhvm-diff, seed {}</title><style>{}</style>"
       "<h1>bhvm against QEMU and the host's processor</h1>"
       "<p>Seed {}, {} cases ({} of them also on the host's processor) in {:.0f} s on {} thread(s): "
-      "<span class=\"{}\">{} unexplained differences</span>, {} cases with explained ones.</p>",
+      "<span class=\"{}\">{} unexplained differences</span>, {} cases with explained ones, {} that differed only from "
+      "a QEMU "
+      "that had run others before.</p>",
       input.options.source.seed, kStyle, input.options.source.seed, report.cases, report.native_cases, report.seconds,
-      input.options.jobs, report.differences == 0 ? "" : "bad", report.differences, report.masked);
+      input.options.jobs, report.differences == 0 ? "" : "bad", report.differences, report.masked, report.unrepeated);
   if (!input.error.empty()) page += fmt::format("<p class=\"bad\">The run ended early: {}</p>", escape(input.error));
   if (!report.native_missing.empty()) {
     page += fmt::format("<p>Without the host's processor: {}</p>", escape(report.native_missing));
