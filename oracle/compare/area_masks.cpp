@@ -169,17 +169,6 @@ u64 reads_too_much(const MaskContext& c, const Difference& d) {
   return only_theirs ? ~u64{0} : 0;
 }
 
-/// MASKMOVQ: whether bytes that are not stored are looked at, and which byte is named in CR2.
-u64 masked_bytes(const MaskContext& c, const Difference&) {
-  const std::optional<u64> area = operand_address(c, *c.instruction);
-  const u64 wrap = c.instruction->z.address_width == 32 ? 0xFFFFFFFF : ~u64{0};
-  const auto faults = [&](const Outcome& outcome) {
-    const bool page = outcome.vector == kPageFault && area && ((outcome.cr2 - *area) & wrap) < 8;
-    return page || (area && outcome.vector == kGeneralProtection);
-  };
-  return faults(c.theirs) && (faults(c.ours) || c.ours.vector == kBreakpoint) ? ~u64{0} : 0;
-}
-
 constexpr std::string_view kLongStores = "fstp fbstp fnstenv fnsave fxsave fxsave64 xsave xsave64 xsaveopt xsaveopt64";
 constexpr std::string_view kAreas = "fxsave fxsave64 xsave xsave64 xsaveopt xsaveopt64";
 
@@ -201,10 +190,6 @@ constexpr MaskRow kRows[] = {
      "some of the accesses of a long store may complete when another faults", "SDM 3, 9.1.1"},
     {"part of a store, QEMU", kLongStores, Oracle::kQemu, MaskKind::kUndefined, part_of_a_store,
      "some of the accesses of a long store may complete when another faults", "SDM 3, 9.1.1"},
-    {"masked bytes, host", "maskmovq", Oracle::kNative, MaskKind::kUndefined, masked_bytes,
-     "bytes that are not stored may fault, too", "SDM 2, MASKMOVQ"},
-    {"masked bytes", "maskmovq", Oracle::kQemu, MaskKind::kUndefined, masked_bytes,
-     "bytes that are not stored may fault, too", "SDM 2, MASKMOVQ"},
     {"width of PUNPCKL", "punpcklbw punpcklwd punpckldq", Oracle::kQemu, MaskKind::kQemuWrong, reads_too_much,
      "QEMU reads eight bytes where the MMX forms read four", "SDM 2, PUNPCKLBW"},
     {"pages that XSAVEOPT leaves alone", "xsaveopt xsaveopt64", Oracle::kQemu, MaskKind::kUndefined,

@@ -357,6 +357,11 @@ u64 alias_of_test(const MaskContext& c, const Difference& d) {
   return c.ours.vector == kPageFault && c.theirs.vector == kPageFault && which ? ~u64{0} : 0;
 }
 
+/// A quotient of 2^31 or 2^63: QEMU computes it with the host's division of twice the width, which traps.
+u64 host_division_overflows(const MaskContext& c, const Difference&) {
+  return c.ours.vector == kDivideError && c.theirs.vector == kVectorDied ? ~u64{0} : 0;
+}
+
 constexpr std::string_view kWithUndefinedFlags =
     "and or xor test shl shr sar rol ror rcl rcr shld shrd mul imul div idiv bsf bsr bt btc btr bts daa das aaa aas "
     "aad aam";
@@ -377,6 +382,8 @@ constexpr MaskRow kRows[] = {
     {"BSF and BSR of zero, host", "bsf bsr", Oracle::kNative, MaskKind::kUndefined, scan_of_zero,
      "the destination is undefined when the source is zero", "SDM 2, BSF and BSR"},
     {"BSWAP of 16 bits", "bswap", Oracle::kQemu, MaskKind::kUndefined, swap_of_16_bits, "undefined", "SDM 2, BSWAP"},
+    {"IDIV of the most negative number", "idiv", Oracle::kQemu, MaskKind::kQemuWrong, host_division_overflows,
+     "QEMU dies: it divides INT_MIN by -1 on the host", "SDM 2, IDIV: #DE"},
     {"CLFLUSH checks nothing", "clflush", Oracle::kQemu, MaskKind::kQemuWrong, no_checks_of_flush,
      "QEMU takes it for a NOP; it has the checks and the A bit of a byte load", "SDM 2, CLFLUSH"},
     {"MOVSXD of 16 bits", "movsxd", Oracle::kQemu, MaskKind::kQemuWrong, movsxd_reads_too_much, "QEMU reads 32 bits",

@@ -5,8 +5,8 @@ namespace bhvm::oracle {
 std::span<const MaskRow> mask_table() {
   static const std::vector<MaskRow> table = [] {
     std::vector<MaskRow> rows;
-    for (const auto part :
-         {general_masks(), integer_masks(), x87_masks(), area_masks(), sse_masks(), system_masks(), native_masks()}) {
+    for (const auto part : {general_masks(), integer_masks(), x87_masks(), area_masks(), sse_masks(),
+                            masked_store_masks(), system_masks(), native_masks()}) {
       rows.insert(rows.end(), part.begin(), part.end());
     }
     return rows;

@@ -65,6 +65,7 @@ std::span<const MaskRow> integer_masks();
 std::span<const MaskRow> x87_masks();
 std::span<const MaskRow> area_masks();
 std::span<const MaskRow> sse_masks();
+std::span<const MaskRow> masked_store_masks();
 std::span<const MaskRow> system_masks();
 std::span<const MaskRow> native_masks();
 

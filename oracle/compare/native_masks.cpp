@@ -48,24 +48,19 @@ u64 second_limit(const MaskContext& c, const Difference&) {
   return c.ours.vector == kPageFault && c.theirs.vector == kBoundRange ? ~u64{0} : 0;
 }
 
-/// MASKMOVQ and MASKMOVDQU of a misaligned address with AC set.
-u64 masked_store_alignment(const MaskContext& c, const Difference&) {
-  return c.theirs.vector == kAlignmentCheck && c.ours.vector != kAlignmentCheck ? ~u64{0} : 0;
-}
-
 /// Just below the smallest normal number the last bit decides between an unmasked underflow, with its scaled result,
-/// and none.
+/// and none. FSINCOS has its sine in ST(1).
 u64 scaled_at_the_boundary(const MaskContext& c, const Difference& d) {
   constexpr u64 kScaledExponent = 0x6000, kExponent = 0x7FFF;
   constexpr u64 kUnderflowPrecisionC1 = 0x230, kSummaryAndBusy = 0x8080;
-  const bool result = d.field == Field::kX87Significand || d.field == Field::kX87Exponent;
-  const u16 index = result ? d.index : u16{0};
+  const u16 index = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_FSINCOS ? 1 : 0;
   const u64 ours = word_of(c.ours, c.pristine, Field::kX87Exponent, index) & kExponent;
   const u64 theirs = word_of(c.theirs, c.pristine, Field::kX87Exponent, index) & kExponent;
   const bool boundary = (ours == kScaledExponent && theirs == 1) || (ours == 1 && theirs == kScaledExponent);
   if (!boundary) return 0;
   if (d.field == Field::kX87Status) return kUnderflowPrecisionC1 | kSummaryAndBusy;
-  return result || d.field == Field::kX87Opcode ? ~u64{0} : 0;
+  const bool result = d.field == Field::kX87Significand || d.field == Field::kX87Exponent;
+  return (result && d.index == index) || d.field == Field::kX87Opcode ? ~u64{0} : 0;
 }
 
 /// A misaligned area: #GP, or #AC if that is on, or #SS if it is not canonical either.
@@ -97,8 +92,6 @@ constexpr MaskRow kRows[] = {
     {"misaligned areas", "fxsave fxsave64 fxrstor fxrstor64", Oracle::kNative, MaskKind::kUndefined, misaligned_area,
      "which exception a misaligned area raises when others have a reason, too",
      "SDM 2, FXSAVE: #AC may or may not be signalled instead of #GP, by implementation"},
-    {"alignment of masked stores", "maskmovq maskmovdqu", Oracle::kNative, MaskKind::kUndefined, masked_store_alignment,
-     "whether a store of single bytes is checked as one of 8 or 16", "SDM 3, table 6-7: does not list them"},
     {"#PF in the kernel's half", "*", Oracle::kNative, MaskKind::kHost, page_fault_in_kernel_half,
      "Linux tells a process that every page beyond its own half is present", "Linux, arch/x86/mm/fault.c"},
 };

@@ -261,67 +261,6 @@ u64 string_lengths_of_32_bits(const MaskContext& c, const Difference& d) {
   return result ? ~u64{0} : 0;
 }
 
-/// Where MASKMOVDQU's bytes are, and which of them it stores.
-struct MaskedStore {
-  u64 linear;
-  u64 last;      // of the address space that the offset wraps in
-  u64 first;     // linear address of offset 0
-  u16 selected;  // a bit a byte
-
-  u64 byte(unsigned i) const { return first + ((linear - first + i) & last); }
-};
-
-/// `registers` is the state in which the instruction was executed.
-MaskedStore masked_store(const MaskContext& c, const Outcome& registers) {
-  constexpr unsigned kRdi = 7;
-  const DecodedInstruction& insn = *c.instruction;
-  MaskedStore store{};
-  const unsigned width = insn.z.address_width;
-  store.last = width == 64 ? ~u64{0} : width == 32 ? 0xFFFFFFFF : 0xFFFF;
-  const ZydisRegister segment = insn.operands[2].mem.segment;
-  if (insn.z.machine_mode == ZYDIS_MACHINE_MODE_LONG_64) {
-    if (segment == ZYDIS_REGISTER_FS) store.first = c.input.fs_base;
-    if (segment == ZYDIS_REGISTER_GS) store.first = c.input.gs_base;
-  }
-  store.linear = store.first + (registers.gpr[kRdi] & store.last);
-  const auto mask = static_cast<unsigned>(ZydisRegisterGetId(insn.operands[1].reg.value));
-  for (unsigned i = 0; i < 16; ++i) {
-    const u64 half = xmm_before(c, 2 * mask + i / 8);
-    store.selected = static_cast<u16>(store.selected | (half >> (8 * (i % 8) + 7) & 1) << i);
-  }
-  return store;
-}
-
-bool canonical(u64 linear) { return static_cast<i64>(linear << 16) >> 16 == static_cast<i64>(linear); }
-
-/// The host looks at whole halves of the 16 bytes, the upper one first: it may fault for a byte that is not stored, and
-/// another one's fault may be the first.
-u64 fault_of_unselected_byte(const MaskContext& c, const Difference& d) {
-  if (c.theirs.rip != address_of(c, *c.instruction)) return 0;
-  const MaskedStore store = masked_store(c, c.theirs);
-  const auto any_selected = [&](auto&& holds) {
-    for (unsigned i = 0; i < 16; ++i) {
-      if ((store.selected >> i & 1) != 0 && holds(store.byte(i))) return true;
-    }
-    return false;
-  };
-  const bool address_fault = c.theirs.vector == kGeneralProtection || c.theirs.vector == kStackFault;
-  if (c.theirs.vector != kPageFault && !address_fault) return 0;
-  if (is_fault(c.ours.vector) && c.ours.rip == c.theirs.rip) {
-    return d.field == Field::kCr2 || d.field == Field::kErrorCode || d.field == Field::kVector ? ~u64{0} : 0;
-  }
-  const u64 page = c.theirs.cr2 / kPageBytes;
-  const bool selected =
-      any_selected([&](u64 byte) { return address_fault ? !canonical(byte) : byte / kPageBytes == page; });
-  return selected ? 0 : ~u64{0};
-}
-
-u64 no_wrap_of_masked_store(const MaskContext& c, const Difference& d) {
-  constexpr u64 kSpace = u64{1} << 32;
-  const bool wraps = c.instruction->z.machine_mode != ZYDIS_MACHINE_MODE_LONG_64 && d.theirs == d.ours + kSpace;
-  return d.field == Field::kCr2 && c.ours.vector == kPageFault && wraps ? ~u64{0} : 0;
-}
-
 constexpr std::string_view kArithmetic =
     "addss addsd addps addpd subss subsd subps subpd mulss mulsd mulps mulpd divss divsd divps divpd addsubps addsubpd";
 constexpr std::string_view kScaled =
@@ -357,11 +296,6 @@ constexpr MaskRow kRows[] = {
      "SDM 2, CVTPI2PD; hardware does the same for CVTPI2PS"},
     {"PCMPESTRx with REX.W", "pcmpestri pcmpestrm", Oracle::kQemu, MaskKind::kQemuWrong, string_lengths_of_32_bits,
      "QEMU takes the lengths from EAX and EDX", "SDM 2, PCMPESTRI and PCMPESTRM"},
-    {"masked store beyond 4 GiB", "maskmovdqu maskmovq", Oracle::kQemu, MaskKind::kQemuWrong, no_wrap_of_masked_store,
-     "QEMU lets the bytes of a masked store run beyond 4 GiB in 32-bit code", "SDM 1, 3.3.7"},
-    {"MASKMOVDQU: bytes that are not stored", "maskmovdqu", Oracle::kNative, MaskKind::kUndefined,
-     fault_of_unselected_byte, "bytes that the mask does not select may fault, too",
-     "SDM 2, MASKMOVDQU: implementation dependent"},
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // x87: pointers, exceptions, the stack, results.
 #include <cmath>
+#include <numbers>
 
 #include "oracle/compare/x87_view.h"
 
@@ -222,9 +223,12 @@ u64 double_precision(const MaskContext& c, const Difference& d) {
   const unsigned at = 32 + 16 * d.index;
   const double ours = value_of(fx_word<u64>(c.ours.fx, at), fx_word<u16>(c.ours.fx, at + 8));
   const double theirs = value_of(fx_word<u64>(c.theirs.fx, at), fx_word<u16>(c.theirs.fx, at + 8));
-  const double slope = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_FPTAN ? 1 + ours * ours : 1;
-  const double precision = precision_of(fx_word<u16>(c.input.fx, 0));
-  return std::abs(ours - theirs) <= slope * (1 + std::abs(angle)) * precision ? ~u64{0} : 0;
+  const double error = (1 + std::abs(angle)) * precision_of(fx_word<u16>(c.input.fx, 0));
+  // A tangent is as steep as it likes: the angles that the two are tangents of.
+  const bool tangent = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_FPTAN;
+  const double apart =
+      tangent ? std::remainder(std::atan(ours) - std::atan(theirs), std::numbers::pi) : ours - theirs;
+  return std::abs(apart) <= error ? ~u64{0} : 0;
 }
 
 /// ST(0) outside [-1, 1] of F2XM1, outside [-(1 - sqrt(2) / 2), sqrt(2) - 1] of FYL2XP1.

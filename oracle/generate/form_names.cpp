@@ -366,6 +366,8 @@ bool has_open_result(const Instruction& insn) {
     case ZYDIS_MNEMONIC_CMPXCHG8B:  // QEMU loses the flags of what stands before it
     case ZYDIS_MNEMONIC_CMPXCHG16B:
     case ZYDIS_MNEMONIC_PAUSE:  // QEMU takes it for XCHG under REX.B
+    case ZYDIS_MNEMONIC_MASKMOVQ:
+    case ZYDIS_MNEMONIC_MASKMOVDQU:
       return true;
     case ZYDIS_MNEMONIC_BSWAP:
     case ZYDIS_MNEMONIC_SHLD:
