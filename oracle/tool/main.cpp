@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "base/planted_fault.h"
+#include "oracle/qemu/cpu_model.h"
 #include "oracle/tool/report.h"
 
 namespace bhvm::oracle {
@@ -32,6 +33,7 @@ struct Options {
   std::string save;
   std::string witnesses;
   bool no_native = false;
+  bool cpu_model = false;
   bool list_forms = false;
   bool list_plants = false;
   std::optional<unsigned> plant;
@@ -157,12 +159,14 @@ Status store_witnesses(const Options& options, const RunReport& report) {
 /// A report that cannot be written must say so before the work is done.
 Status check_writable(const std::string& path) {
   if (path.empty()) return success();
+  const bool existed = std::filesystem::exists(path);
   std::FILE* file = std::fopen(path.c_str(), "a");
   if (file == nullptr) {
     return Error{
         fmt::format("The report {} cannot be written ({}); choose another place.", path, std::strerror(errno))};
   }
   std::fclose(file);
+  if (!existed) std::filesystem::remove(path);
   return success();
 }
 
@@ -248,6 +252,7 @@ int main_(int argc, char** argv) {
   app.add_option("--qemu", options.run.qemu, "QEMU's program")->default_val("qemu-system-x86_64");
   app.add_flag("--no-native", options.no_native, "Without the host's processor");
   app.add_flag("--check-masks", options.check_masks, "Fail, too, when a row of the mask table explained nothing");
+  app.add_flag("--cpu-model", options.cpu_model, "Print what QEMU's -cpu is given: what bhvm claims by CPUID, no more");
   app.add_flag("--list-forms", options.list_forms, "Print the names of all forms");
   app.add_option("--plant", options.plant, "Switch this planted fault on (by its number)");
   app.add_flag("--list-plants", options.list_plants, "Print the faults that can be planted");
@@ -256,6 +261,10 @@ int main_(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? kSame : kUsage;
+  }
+  if (options.cpu_model) {
+    fmt::print("{}\n", qemu_cpu_model());
+    return kSame;
   }
   if (options.list_plants) {
     const Status listed = list_plants();
