@@ -55,8 +55,8 @@ struct TlbEntry {
   PhysicalAddress page() const { return {frame & kPageMask}; }
 };
 
-inline constexpr unsigned kDataTlbEntries = 1024;
-inline constexpr unsigned kFetchTlbEntries = 256;
+inline constexpr unsigned kDataTlbEntries = 4096;
+inline constexpr unsigned kFetchTlbEntries = 1024;
 
 struct TlbState {
   std::array<TlbEntry, kDataTlbEntries> data{};

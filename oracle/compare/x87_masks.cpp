@@ -226,8 +226,7 @@ u64 double_precision(const MaskContext& c, const Difference& d) {
   const double error = (1 + std::abs(angle)) * precision_of(fx_word<u16>(c.input.fx, 0));
   // A tangent is as steep as it likes: the angles that the two are tangents of.
   const bool tangent = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_FPTAN;
-  const double apart =
-      tangent ? std::remainder(std::atan(ours) - std::atan(theirs), std::numbers::pi) : ours - theirs;
+  const double apart = tangent ? std::remainder(std::atan(ours) - std::atan(theirs), std::numbers::pi) : ours - theirs;
   return std::abs(apart) <= error ? ~u64{0} : 0;
 }
 

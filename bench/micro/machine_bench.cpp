@@ -1,0 +1,72 @@
+// A whole machine: idle time skipped, state hashed, snapshots and forks.
+#include <benchmark/benchmark.h>
+
+#include "machine/machine.h"
+#include "tests/machine/guest_code.h"
+
+namespace bhvm::bench {
+namespace {
+
+using test::Code;
+
+std::unique_ptr<Machine> machine_of(const Code& code, u64 memory_bytes = u64{256} << 20) {
+  MachineConfig config;
+  config.memory_bytes = memory_bytes;
+  config.kernel = std::make_shared<const ElfImage>(ElfImage::parse(test::kernel_of(code), "guest").value());
+  return Machine::create(config).value();
+}
+
+RunLimits after(const Machine& machine, u64 instructions) {
+  RunLimits limits;
+  limits.instructions = machine.instructions() + instructions;
+  return limits;
+}
+
+/// What run_until() costs, for 100 instructions.
+void run_slice(benchmark::State& state) {
+  auto machine = machine_of(test::spin());
+  for (auto _ : state) benchmark::DoNotOptimize(machine->run_until(after(*machine, 100)));
+}
+BENCHMARK(run_slice)->Name("machine/run_100_instructions");
+
+/// STI, HLT, and a local APIC timer that wakes: an idle period skipped.
+void idle(benchmark::State& state) {
+  auto machine = machine_of(test::halt_forever());
+  machine->run_until({});
+  u64 now = machine->now_ns();
+  for (auto _ : state) machine->idle_until(now += 1'000'000);
+}
+BENCHMARK(idle)->Name("machine/skip_1_ms_of_idle_time");
+
+/// The state hash with range(0) pages changed since the last one.
+void state_hash(benchmark::State& state) {
+  auto machine = machine_of(test::spin());
+  const std::vector<u8> bytes(kPageSize, 0x5A);
+  u64 round = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    ++round;
+    for (i64 page = 0; page < state.range(0); ++page) {
+      machine->memory().write({0x2000000 + static_cast<u64>(page) * kPageSize}, &round, sizeof(round));
+    }
+    state.ResumeTiming();
+    benchmark::DoNotOptimize(machine->state_hash());
+  }
+}
+BENCHMARK(state_hash)->Name("machine/state_hash")->Arg(0)->Arg(16)->Arg(1024);
+
+void snapshot(benchmark::State& state) {
+  auto machine = machine_of(test::spin());
+  for (auto _ : state) benchmark::DoNotOptimize(machine->snapshot());
+}
+BENCHMARK(snapshot)->Name("machine/snapshot");
+
+void fork(benchmark::State& state) {
+  auto machine = machine_of(test::spin());
+  machine->run_until(after(*machine, 1000));
+  for (auto _ : state) benchmark::DoNotOptimize(machine->fork());
+}
+BENCHMARK(fork)->Name("machine/fork")->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace bhvm::bench

@@ -1,0 +1,2 @@
+# Matrix product and n-body, double precision, in C.
+work() { "$here/bin/float"; }

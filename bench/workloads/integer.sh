@@ -1,0 +1,2 @@
+# Sieve, sort, CRC, hash table, in C.
+work() { "$here/bin/integer"; }
