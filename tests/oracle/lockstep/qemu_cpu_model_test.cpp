@@ -1,5 +1,3 @@
-#include "oracle/qemu/cpu_model.h"
-
 #include <gtest/gtest.h>
 
 #include <array>
@@ -7,6 +5,7 @@
 #include <string>
 
 #include "cpu/system/cpuid.h"
+#include "oracle/qemu/cpu_model.h"
 
 namespace bhvm::oracle {
 namespace {
