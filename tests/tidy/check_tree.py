@@ -21,7 +21,7 @@ LAYERS = {
     "bus": ["base", "scheduler", "state", "softmmu"],
     "cpu": ["base", "scheduler", "state", "softmmu", "bus"],
     "devices": ["base", "scheduler", "state", "softmmu", "bus"],
-    "vnet": ["base", "scheduler", "state", "softmmu", "bus", "devices"],
+    "vnet": ["base", "state"],
     "machine": ["base", "scheduler", "state", "softmmu", "bus", "cpu", "devices"],
     "include": ["base", "scheduler", "state", "softmmu", "bus", "cpu", "devices", "machine"],
 }
