@@ -23,6 +23,7 @@ LAYERS = {
     "devices": ["base", "scheduler", "state", "softmmu", "bus"],
     "vnet": ["base", "state"],
     "machine": ["base", "scheduler", "state", "softmmu", "bus", "cpu", "devices"],
+    "cluster": ["base", "scheduler", "state", "devices", "machine", "vnet"],
     "include": ["base", "scheduler", "state", "softmmu", "bus", "cpu", "devices", "machine"],
 }
 UPPER = ["cli", "oracle", "bench", "tests", "examples"]
