@@ -68,7 +68,7 @@ int info_command() {
     column += 1 + feature.name.size();
   }
   text += fmt::format("\n\nRAM from 0 to at most {:#x}, the rest from {:#x} on; up to {} disks\n\n",
-                      GuestMemory::kLowLimit, GuestMemory::kHighBase, VirtioSlots::kDisksMax);
+                      GuestMemory::kLowLimit, GuestMemory::kHighBase, VirtioSlots::disks_max({}));
   text += fmt::format("{:<8}{:<26}{:<28}{}\n", "", "range", "IOAPIC pin", "");
   for (const Row& row : kRows) {
     text += fmt::format("{:<8}{:<26}{:<28}{}\n", row.where,

@@ -47,13 +47,15 @@ Machine::Machine(MachineConfig config, GuestMemory memory, std::vector<DiskImage
                  .control = this,
                  .first_event_target = kPlatformTargets,
                  .rtc_epoch_s = config_.rtc_epoch_s}),
+      network_(clock_),
       virtio_({.memory = &memory_,
                .interrupts = &platform_.interrupts(),
                .console_output = this,
+               .frame_output = &network_,
                .queue = &queue_,
                .clock = &clock_,
                .first_event_target = kVirtioTargets},
-              RandomStream(config_.seed, config_.machine_id, "virtio-rng"), disks_),
+              slots_of(config_), RandomStream(config_.seed, config_.machine_id, "virtio-rng"), disks_),
       mmu_(memory_),
       cpu_(mmu_, *this),
       entropy_(config_.seed, config_.machine_id, "rdrand"),
@@ -65,10 +67,16 @@ Machine::Machine(MachineConfig config, GuestMemory memory, std::vector<DiskImage
 
 Machine::~Machine() { memory_.set_observer(nullptr); }
 
+VirtioSlotsOptions Machine::slots_of(const MachineConfig& config) {
+  VirtioSlotsOptions options;
+  if (config.network) options.network = VirtioNetOptions{config.network->mac, config.network->mtu};
+  return options;
+}
+
 Result<std::vector<DiskImage>> Machine::open_disks(const MachineConfig& config) {
-  if (config.disks.size() > VirtioSlots::kDisksMax) {
-    return Error{
-        fmt::format("{} disks were given; the machine takes at most {}.", config.disks.size(), VirtioSlots::kDisksMax)};
+  const std::size_t most = VirtioSlots::disks_max(slots_of(config));
+  if (config.disks.size() > most) {
+    return Error{fmt::format("{} disks were given; the machine takes at most {}.", config.disks.size(), most)};
   }
   std::vector<DiskImage> disks;
   for (const std::string& path : config.disks) {
@@ -89,6 +97,10 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config) {
         fmt::format("{} KiB of guest memory is too little: the board itself needs 2 MiB, a Linux kernel about 32.",
                     config.memory_bytes >> 10)};
   }
+  if (config.network && config.network->mtu < VirtioNet::kMtuMin) {
+    return Error{
+        fmt::format("The network card's MTU is {}; give at least {}.", config.network->mtu, VirtioNet::kMtuMin)};
+  }
   Result<std::vector<DiskImage>> disks = open_disks(config);
   if (!disks) return disks.error();
   std::unique_ptr<Machine> machine(new Machine(config, std::move(memory).value(), std::move(disks).value()));
@@ -97,7 +109,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config) {
 }
 
 Status Machine::boot() {
-  const AcpiTables acpi = build_acpi_tables(map::kAcpiBase, VirtioSlots::acpi_slots(disks_.size()));
+  const AcpiTables acpi = build_acpi_tables(map::kAcpiBase, virtio_.acpi_slots());
   BHVM_CHECK(memory_.write({acpi.base}, acpi.image.data(), acpi.image.size()), "the ACPI tables lie outside RAM");
   LinuxBoot boot;
   boot.kernel = config_.kernel.get();
@@ -124,7 +136,7 @@ Stop Machine::run_until(const RunLimits& limits) {
 
     const bool interrupt_ready = cpu_.s.interrupt_line && interrupts_enabled();
     if (cpu_.s.halted && !interrupt_ready) {
-      const u64 next_ns = queue_.next_time_ns();
+      const u64 next_ns = next_event_ns();
       if (next_ns == EventQueue::kNever || !interrupts_enabled()) return {StopReason::kHaltedForever, 0, {}};
       if (limits.stop_when_idle) return {StopReason::kIdle, 0, {}};
       clock_.idle_until(std::min(next_ns, limits.time_ns));
@@ -146,7 +158,7 @@ Stop Machine::run_until(const RunLimits& limits) {
 }
 
 u64 Machine::budget(const RunLimits& limits) const {
-  const u64 until_ns = std::min(queue_.next_time_ns(), limits.time_ns);
+  const u64 until_ns = std::min(next_event_ns(), limits.time_ns);
   const u64 by_time = until_ns == EventQueue::kNever ? kLongestRun : clock_.instructions_until(until_ns);
   return std::max<u64>(1, std::min({by_time, limits.instructions - cpu_.s.instructions, kLongestRun}));
 }
@@ -154,6 +166,13 @@ u64 Machine::budget(const RunLimits& limits) const {
 void Machine::dispatch_due_events() {
   const u64 now_ns = clock_.now_ns();
   while (!end_.ended) {
+    if (network_.next_time_ns() <= queue_.next_time_ns()) {
+      const std::optional<ScheduledFrame> frame = network_.pop_due(now_ns);
+      if (!frame) break;
+      ++events_;
+      virtio_.network()->receive(frame->bytes);
+      continue;
+    }
     const std::optional<Event> event = queue_.pop_due(now_ns);
     if (!event) break;
     ++events_;
@@ -174,7 +193,7 @@ void Machine::check_disks() {
 
 void Machine::idle_until(u64 time_ns) {
   BHVM_CHECK(cpu_.s.halted, "a machine that is not halted cannot skip time");
-  clock_.idle_until(std::min(time_ns, queue_.next_time_ns()));
+  clock_.idle_until(std::min(time_ns, next_event_ns()));
 }
 
 bool Machine::interrupts_enabled() const { return (cpu_.s.rflags & rflags::kIf) != 0; }
@@ -202,6 +221,15 @@ void Machine::write_bytes(std::span<const u8> bytes) {
   if (console_output_) console_output_(bytes);
 }
 
+// ---- network ----
+
+void Machine::schedule_frame(u64 time_ns, std::vector<u8> frame) {
+  sync_clock();
+  BHVM_CHECK(virtio_.network() != nullptr, "a frame was sent to a machine without a network card");
+  BHVM_CHECK(time_ns >= clock_.now_ns(), "a frame was sent to a machine's past");
+  network_.schedule(time_ns, std::move(frame));
+}
+
 // ---- state ----
 
 MachineState Machine::state() const {
@@ -212,6 +240,7 @@ MachineState Machine::state() const {
   state.events = queue_.state();
   state.platform = platform_.state();
   state.virtio = virtio_.state();
+  state.network = network_.state();
   state.entropy = entropy_.state();
   state.end = end_;
   state.tlb = mmu_.state();
@@ -223,6 +252,7 @@ Status Machine::set_state(const MachineState& state) {
   clock_.set_state(state.clock);
   queue_.set_state(state.events);
   platform_.set_state(state.platform);
+  network_.set_state(state.network);
   entropy_.state() = state.entropy;
   end_ = state.end;
   cpu_.set_state(state.cpu);  // sets the paging controls, which may flush:

@@ -9,6 +9,7 @@
 // One machine is used by one thread at a time; machines that share memory (forks) may live on different threads.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@
 #include "cpu/cpu.h"
 #include "machine/machine_config.h"
 #include "machine/machine_state.h"
+#include "machine/network_port.h"
 #include "machine/platform.h"
 #include "machine/virtio_slots.h"
 #include "scheduler/event_queue.h"
@@ -69,7 +71,8 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
 
   u64 instructions() const { return cpu_.s.instructions; }
   u64 now_ns() const { return clock_.now_ns(); }
-  u64 next_event_ns() const { return queue_.next_time_ns(); }
+  /// When the next event fires or the next frame comes in; 2^64-1 when there is none.
+  u64 next_event_ns() const { return std::min(queue_.next_time_ns(), network_.next_time_ns()); }
   bool interrupts_enabled() const;
 
   /// What the guest writes to its consoles from now on; an empty function discards it.
@@ -79,6 +82,13 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   /// returns how many were taken, which is all of them unless more than console_input_room() are offered.
   std::size_t console_input(std::span<const u8> bytes);
   std::size_t console_input_room() const;
+
+  /// Who gets the frames that the guest sends from now on, with the exact time of each; called during run_until(). An
+  /// empty function discards them.
+  void set_frame_output(NetworkPort::Output output) { network_.set_output(std::move(output)); }
+  /// A frame will come in at exactly `time_ns`; frames of one time come in the order of the calls. The card drops it if
+  /// the guest has no room for it then. REQUIRES: the machine has a network card; time_ns >= now_ns().
+  void schedule_frame(u64 time_ns, std::vector<u8> frame);
 
   /// Everything that the guest can observe, now or later.
   Hash128 state_hash();
@@ -111,6 +121,7 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   Status set_state(const MachineState& state);
 
   void sync_clock() { clock_.set_instructions(cpu_.s.instructions); }
+  static VirtioSlotsOptions slots_of(const MachineConfig& config);
   void dispatch_due_events();
   u64 budget(const RunLimits& limits) const;
   void end(StopReason reason, u32 status = 0, std::string message = {});
@@ -151,6 +162,7 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   AddressMap memory_map_;
   AddressMap port_map_;
   Platform platform_;
+  NetworkPort network_;
   VirtioSlots virtio_;
   Mmu mmu_;
   Cpu cpu_;

@@ -1,8 +1,10 @@
 // What a machine is made of, and how a run of it ends.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +13,12 @@
 #include "machine/elf_image.h"
 
 namespace bhvm {
+
+/// A network card (virtio-net).
+struct NicConfig {
+  std::array<u8, 6> mac{};
+  u16 mtu = 1500;  // 68 to 65535
+};
 
 struct MachineConfig {
   u64 memory_bytes = u64{256} << 20;
@@ -23,6 +31,7 @@ struct MachineConfig {
   std::shared_ptr<const ElfImage> kernel;
   std::shared_ptr<const std::vector<u8>> initrd;  // may be null
   std::vector<std::string> disks;                 // paths of raw images: read, never written
+  std::optional<NicConfig> network;
 };
 
 /// Why a run came back. The first three can be continued as they are; a halted machine continues when input wakes it;

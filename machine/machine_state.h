@@ -6,6 +6,7 @@
 #include "base/random_stream.h"
 #include "cpu/cpu_state.h"
 #include "machine/machine_config.h"
+#include "machine/network_port.h"
 #include "machine/platform.h"
 #include "machine/virtio_slots.h"
 #include "scheduler/event_queue.h"
@@ -27,6 +28,7 @@ struct MachineState {
   EventQueueState events;
   PlatformState platform;
   VirtioSlotsState virtio;
+  NetworkPortState network;
   RandomStreamState entropy;
   MachineEnd end;
   TlbState tlb;

@@ -9,6 +9,7 @@
 // is read behind that was written by this program.
 #include <fmt/format.h>
 
+#include <array>
 #include <cstring>
 
 #include "machine/file_io.h"
@@ -20,7 +21,7 @@ namespace bhvm {
 namespace {
 
 constexpr char kMagic[8] = {'B', 'H', 'V', 'M', 'S', 'N', 'A', 'P'};
-constexpr u32 kVersion = 1;
+constexpr u32 kVersion = 2;
 
 struct SnapshotHeader {
   u64 memory_bytes = 0;
@@ -30,6 +31,9 @@ struct SnapshotHeader {
   u64 rate_denominator = 0;
   u64 rtc_epoch_s = 0;
   u64 disks = 0;
+  bool has_network = false;
+  std::array<u8, 6> mac{};
+  u16 mtu = 0;
 };
 
 Hash128 schema_hash() {
@@ -79,8 +83,10 @@ Status Machine::save(const std::string& path) {
   writer.put(kVersion);
   put_hash(writer, schema_hash());
   const VirtualClockState clock = clock_.state();
+  const NicConfig network = config_.network.value_or(NicConfig{});
   bhvm::save(writer, SnapshotHeader{config_.memory_bytes, config_.seed, config_.machine_id, clock.rate_numerator,
-                                    clock.rate_denominator, config_.rtc_epoch_s, disks_.size()});
+                                    clock.rate_denominator, config_.rtc_epoch_s, disks_.size(),
+                                    config_.network.has_value(), network.mac, network.mtu});
   writer.put(u64{config_.command_line.size()});
   writer.put_bytes(config_.command_line.data(), config_.command_line.size());
   bhvm::save(writer, state());
@@ -116,12 +122,15 @@ Result<std::unique_ptr<Machine>> Machine::load(const std::string& path, const Ma
   config.rate_numerator = header.rate_numerator;
   config.rate_denominator = header.rate_denominator;
   config.rtc_epoch_s = header.rtc_epoch_s;
+  config.network.reset();
+  if (header.has_network) config.network = NicConfig{header.mac, header.mtu};
   const u64 length = reader.get<u64>();
   if (length > reader.remaining()) return damaged(path);
   config.command_line.resize(length);
   reader.get_bytes(config.command_line.data(), length);
   MachineState state;
   if (!bhvm::load(reader, state)) return damaged(path);
+  if (header.has_network && header.mtu < VirtioNet::kMtuMin) return damaged(path);
   if (header.disks != config.disks.size()) {
     return Error{fmt::format("The snapshot {} was taken of a machine with {} disks, and {} were given; give the same.",
                              path, header.disks, config.disks.size())};

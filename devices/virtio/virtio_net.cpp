@@ -33,7 +33,7 @@ constexpr u8 kNeedsCsum = 1;  // VIRTIO_NET_HDR_F_NEEDS_CSUM
 }  // namespace
 
 VirtioNet::VirtioNet(FrameSink& output, const VirtioNetOptions& options) : output_(&output), options_(options) {
-  BHVM_CHECK(options.mtu >= 68, "the MTU of a virtio network device is at least 68 (virtio 1.2, 5.1.4.1)");
+  BHVM_CHECK(options.mtu >= kMtuMin, "the MTU of a virtio network device is at least 68 (virtio 1.2, 5.1.4.1)");
 }
 
 u32 VirtioNet::device_id() const { return virtio_id::kNetwork; }

@@ -36,6 +36,7 @@ class VirtioNet final : public VirtioDevice {
  public:
   static constexpr std::size_t kReceivedMax = 256;
   static constexpr u64 kFrameSizeMin = 14;
+  static constexpr u16 kMtuMin = 68;
 
   VirtioNet(FrameSink& output, const VirtioNetOptions& options);
 
