@@ -120,6 +120,7 @@ class Validator {
           return Error{of + " names a link that does not lead from a node to another one."};
         }
       }
+      if (Status status = check_pattern(of, fault.node_pattern); !status) return status;
       if (is_link_fault(fault.kind) && s_.nodes.size() < 2) return Error{of + " needs two nodes at least."};
       if (Status status = strength(fault.strength, of); !status) return status;
     }
@@ -147,6 +148,7 @@ class Validator {
       for (const u32 node : mix.nodes) {
         if (Status status = node_index(node, of); !status) return status;
       }
+      if (Status status = check_pattern(of, mix.node_pattern); !status) return status;
       if (is_link_fault(mix.kind) && s_.nodes.size() < 2) return Error{of + " needs two nodes at least."};
       if (Status status = strength(mix.strength, of); !status) return status;
     }

@@ -91,7 +91,7 @@ enum class FaultKind : u8 {
   kDiskError,    // requests fail
   kDiskLatency,  // requests take longer
   kTornWrite,    // a power cut in which writes survive sector by sector; the node restarts when the fault ends
-  kDiskFull,     // writes beyond a limit fail
+  kDiskFull,     // writes to blocks that were never written before fail, as on an exhausted thin pool
   kCount,
 };
 
@@ -122,8 +122,7 @@ struct FaultStrength {
   u32 slow_factor = 10;                // kSlowCpu: times slower
   i64 clock_rate_ppm = 50'000;         // kClockRate: parts per million faster (negative: slower)
   i64 clock_jump_ns = 10'000'000'000;  // kClockJump
-  u32 survive_ppb = 500'000'000;       // kKill, kTornWrite: the share of unsynced blocks or sectors that survive
-  u64 disk_limit_bytes = 0;            // kDiskFull: writes at and beyond this offset fail
+  u32 survive_ppb = 500'000'000;       // kKill, kTornWrite: how likely an unsynced block (kTornWrite: sector) survives
   bool on_read = true;                 // kDiskError: which requests fail
   bool on_write = true;
   bool on_flush = true;
@@ -137,6 +136,9 @@ struct FaultScenario {
   /// Node faults: these nodes; kPartition: the nodes of one side (kNode, kDirection and kBridge: the node); empty:
   /// drawn from the seed.
   std::vector<u32> nodes;
+  /// If not empty, instead of `nodes`: the node whose console was the last to write a line in which this expression is
+  /// found ("became leader"); while there is none, a node is drawn.
+  std::string node_pattern;
   /// Other link faults: these links (from, to); empty: all links from and to `nodes`, or all if that is empty too.
   std::vector<std::pair<u32, u32>> links;
   PartitionShape shape = PartitionShape::kHalves;
@@ -153,6 +155,7 @@ struct FaultMixScenario {
   u64 duration_min_ns = 1'000'000'000;
   u64 duration_max_ns = 5'000'000'000;
   std::vector<u32> nodes;              // who may be hit; empty: all but workload nodes
+  std::string node_pattern;            // as FaultScenario's
   std::vector<PartitionShape> shapes;  // of kPartition; empty: any
   FaultStrength strength;              // the most; where it is a quantity, a share of it is drawn
 };
