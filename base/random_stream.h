@@ -19,6 +19,8 @@ class RandomStream {
  public:
   RandomStream() : RandomStream(0, 0, "unnamed") {}
   RandomStream(u64 seed, u64 machine, std::string_view purpose);
+  /// Goes on where a stream with this state would.
+  explicit RandomStream(const RandomStreamState& state) : state_(state) {}
 
   /// 64 uniformly distributed bits.
   u64 next();

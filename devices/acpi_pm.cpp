@@ -61,6 +61,13 @@ void AcpiPm::on_event(u32, u64) {
   refresh();
 }
 
+void AcpiPm::clock_changing() { synchronize(); }
+
+void AcpiPm::clock_changed() {
+  synchronize();
+  refresh();
+}
+
 void AcpiPm::press_power_button() {
   synchronize();
   state_.status |= kPowerButton;

@@ -43,6 +43,10 @@ class AcpiPm final : public Chip {
   /// is a fixed feature (flag PWR_BUTTON clear).
   void press_power_button();
 
+  /// Around a change of the oscillator: what is due by the old time, then what the new time means.
+  void clock_changing();
+  void clock_changed();
+
   const AcpiPmState& state() const { return state_; }
   /// Takes over a saved state: drives no line, arms no event.
   void set_state(const AcpiPmState& state) { state_ = state; }

@@ -43,7 +43,12 @@ void ApicTimer::arm_count() {
     ticks += ((elapsed - ticks) / s.initial_count + 1) * s.initial_count;
   }
   const u64 time_ns = add_ns(s.start_ns, count_rate_.ns_until(ticks * divisor()));
-  if (time_ns != ClockRate::kNever) events_.arm(kExpiry, time_ns);
+  arm_expiry(time_ns);
+}
+
+void ApicTimer::arm_expiry(u64 time_ns) {
+  if (time_ns == ClockRate::kNever) return;
+  events_.arm(kExpiry, jitter_ != nullptr ? add_ns(time_ns, jitter_->draw()) : time_ns);
 }
 
 void ApicTimer::set_mode(ApicTimerMode mode) {
@@ -96,7 +101,7 @@ bool ApicTimer::arm_deadline() {
   }
   const u128 target = tsc_rate_.ticks_in(events_.now_ns()) + (s.tsc_deadline - now_tsc);
   const u64 time_ns = tsc_rate_.ns_until(target);
-  if (time_ns != ClockRate::kNever) events_.arm(kExpiry, time_ns);
+  arm_expiry(time_ns);
   return false;
 }
 
@@ -109,6 +114,12 @@ bool ApicTimer::set_tsc_deadline(u64 deadline) {
 bool ApicTimer::set_tsc_adjust(u64 adjust) {
   state_->tsc_adjust = adjust;
   return state_->mode == ApicTimerMode::kTscDeadline && arm_deadline();
+}
+
+bool ApicTimer::clock_changed() {
+  if (state_->mode == ApicTimerMode::kTscDeadline) return arm_deadline();
+  arm_count();
+  return false;
 }
 
 bool ApicTimer::on_expiry() {

@@ -4,11 +4,14 @@
 // of a periodic timer from that same beginning, so it does not drift however the period divides into nanoseconds.
 // While the timer runs, exactly one event of kind `kExpiry` is armed.
 //
+// A board may give it jitter: an expiry then comes that much late, and the one after it is as if it had come in time.
+//
 // The timer works on a state that its local APIC owns; whether an expiry is masked is the local APIC's business.
 #pragma once
 
 #include "base/types.h"
 #include "devices/clock_rate.h"
+#include "devices/timer_jitter.h"
 #include "scheduler/event_port.h"
 
 namespace bhvm {
@@ -30,8 +33,9 @@ class ApicTimer {
  public:
   static constexpr u32 kExpiry = 0;  // event kind
 
-  ApicTimer(EventPort events, ClockRate count_rate, ClockRate tsc_rate, ApicTimerState& state)
-      : events_(events), count_rate_(count_rate), tsc_rate_(tsc_rate), state_(&state) {}
+  /// `jitter` may be null.
+  ApicTimer(EventPort events, ClockRate count_rate, ClockRate tsc_rate, ApicTimerState& state, TimerJitter* jitter)
+      : events_(events), count_rate_(count_rate), tsc_rate_(tsc_rate), state_(&state), jitter_(jitter) {}
 
   /// Between one-shot and periodic the count runs on; to and from TSC-deadline the timer is disarmed.
   void set_mode(ApicTimerMode mode);
@@ -52,6 +56,8 @@ class ApicTimer {
   /// The TSC with its adjustment, now.
   u64 tsc() const;
 
+  /// What the oscillator shows has jumped or goes at another rate. True when the deadline is passed by it.
+  bool clock_changed();
   /// The armed event came: stops or arms the next. False when there was nothing to expire.
   bool on_expiry();
   /// Stops the timer and forgets everything but IA32_TSC_ADJUST, which is the processor's.
@@ -63,11 +69,13 @@ class ApicTimer {
   void hold_count();
   void arm_count();
   bool arm_deadline();
+  void arm_expiry(u64 time_ns);
 
   EventPort events_;
   ClockRate count_rate_;
   ClockRate tsc_rate_;
   ApicTimerState* state_;
+  TimerJitter* jitter_;
 };
 
 }  // namespace bhvm

@@ -229,6 +229,24 @@ void CmosRtc::on_event(u32, u64) {
   refresh();
 }
 
+void CmosRtc::clock_changing() { synchronize(); }
+
+void CmosRtc::clock_changed() {
+  if (events_.now_ns() >= state_.synced_ns) {
+    on_event(kFlag, 0);
+    return;
+  }
+  state_.synced_ns = events_.now_ns();
+  // A jump back to before the base: the base goes back with it, by whole seconds.
+  if (const i64 elapsed = static_cast<i64>(elapsed_ns(state_.synced_ns)); elapsed < 0) {
+    constexpr i64 kSecond_ns = static_cast<i64>(kNanosecondsPerSecond);
+    const i64 seconds = (-(elapsed + 1)) / kSecond_ns + 1;
+    state_.base_s = std::max(state_.base_s - seconds, kDateMin);
+    state_.base_ns -= static_cast<u64>(seconds) * kNanosecondsPerSecond;
+  }
+  refresh();
+}
+
 // ---- Registers ----
 
 u8 CmosRtc::read_byte(u64 offset) {

@@ -57,6 +57,10 @@ class CmosRtc final : public ByteChip {
   /// Power-on: the date is again what it would be, had nobody set it.
   void reset();
 
+  /// Around a change of the oscillator: what is due by the old time, then what the new time means.
+  void clock_changing();
+  void clock_changed();
+
   const CmosRtcState& state() const { return state_; }
   /// Takes over a saved state: drives no line, arms no event. Impossible dates are brought into the years 0..9999.
   void set_state(const CmosRtcState& state);

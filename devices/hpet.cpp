@@ -120,6 +120,18 @@ void Hpet::on_event(u32, u64) {
   arm();
 }
 
+void Hpet::clock_changing() { synchronize(); }
+
+// A jump forward runs over the matches in between; one back only makes those to come later.
+void Hpet::clock_changed() {
+  if (static_cast<i64>(count() - state_.synced_count) >= 0) {
+    synchronize();
+  } else {
+    state_.synced_count = count();
+  }
+  arm();
+}
+
 // ---- Lines ----
 
 const Line* Hpet::output(u32 index) const {

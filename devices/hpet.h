@@ -75,6 +75,10 @@ class Hpet final : public Chip, public LineListener {
   void set_line(u32 index, bool level) override;
   void reset();
 
+  /// Around a change of the oscillator: what is due by the old time, then what the new time means.
+  void clock_changing();
+  void clock_changed();
+
   const HpetState& state() const { return state_; }
   /// Takes over a saved state: drives no line, arms no event.
   void set_state(const HpetState& state) { state_ = state; }

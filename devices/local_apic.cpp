@@ -70,7 +70,7 @@ LocalApic::LocalApic(EventPort events, Line intr, Line nmi, const LocalApicConfi
     : intr_(intr),
       nmi_(nmi),
       base_(config.base),
-      timer_(events, ClockRate(config.timer_hz), ClockRate(config.tsc_hz), state_.timer) {
+      timer_(events, ClockRate(config.timer_hz), ClockRate(config.tsc_hz), state_.timer, config.timer_jitter) {
   reset();
 }
 
@@ -386,6 +386,10 @@ void LocalApic::on_event(u32 kind, u64) {
 
 void LocalApic::tsc_adjusted(u64 adjust) {
   if (timer_.set_tsc_adjust(adjust)) fire_lvt(Register::kLvtTimer);
+}
+
+void LocalApic::clock_changed() {
+  if (timer_.clock_changed()) fire_lvt(Register::kLvtTimer);
 }
 
 }  // namespace bhvm

@@ -69,6 +69,7 @@ struct LocalApicConfig {
   u64 base = 0xFEE00000;  // where the board attaches the page
   u64 timer_hz = 0;       // the core crystal clock (CPUID 15H, ECX)
   u64 tsc_hz = 0;
+  TimerJitter* timer_jitter = nullptr;  // none: timers are exact
 };
 
 class LocalApic final : public Chip, public InterruptDestination {
@@ -105,6 +106,8 @@ class LocalApic final : public Chip, public InterruptDestination {
   void write_cr8(u64 value);
   /// IA32_TSC_ADJUST has changed; the deadline follows.
   void tsc_adjusted(u64 adjust);
+  /// The oscillator jumped or goes at another rate; the timer follows.
+  void clock_changed();
 
   const LocalApicState& state() const { return state_; }
   /// Takes over a saved state: drives no line, arms no event.

@@ -27,7 +27,7 @@ MachineConfig machine_config(const VmConfig& config) {
   out.rate_denominator = config.rate_denominator;
   out.rtc_epoch_s = config.rtc_epoch_s;
   out.command_line = config.command_line;
-  out.disks = config.disks;
+  out.disks.assign(config.disks.begin(), config.disks.end());
   if (!config.kernel.empty()) {
     out.kernel = std::make_shared<const ElfImage>(
         value_or_throw(ElfImage::parse(value_or_throw(read_file(config.kernel, "kernel")), config.kernel)));

@@ -28,6 +28,9 @@ static_assert(Platform::kEventTargets <= kVirtioTargets);
 
 constexpr u32 kIntrLine = 0;
 
+RandomStream entropy_stream(u64 seed, u64 machine_id) { return {seed, machine_id, "rdrand"}; }
+RandomStream jitter_stream(u64 seed, u64 machine_id) { return {seed, machine_id, "timer-jitter"}; }
+
 bool names_virtio_console(const std::string& command_line) {
   const std::size_t last = command_line.rfind("console=");
   return last != std::string::npos && command_line.compare(last, 11, "console=hvc") == 0;
@@ -39,26 +42,31 @@ Machine::Machine(MachineConfig config, GuestMemory memory, std::vector<DiskImage
     : config_(std::move(config)),
       memory_(std::move(memory)),
       disks_(std::move(disks)),
-      clock_(config_.rate_numerator, config_.rate_denominator),
-      platform_({.intr = Line(*this, kIntrLine),
-                 .queue = &queue_,
-                 .clock = &clock_,
-                 .console_output = this,
-                 .control = this,
-                 .first_event_target = kPlatformTargets,
-                 .rtc_epoch_s = config_.rtc_epoch_s}),
+      clock_(config_.rate_numerator, config_.rate_denominator, config_.power_on_ns),
+      oscillator_(config_.power_on_ns),
+      platform_(
+          {.intr = Line(*this, kIntrLine),
+           .queue = &queue_,
+           .clock = &clock_,
+           .oscillator = &oscillator_,
+           .console_output = this,
+           .control = this,
+           .first_event_target = kPlatformTargets,
+           .rtc_epoch_s = config_.rtc_epoch_s + config_.power_on_ns / kNsPerSecond,
+           .timer_jitter = TimerJitter(config_.timer_jitter_ns, jitter_stream(config_.seed, config_.machine_id))}),
       network_(clock_),
       virtio_({.memory = &memory_,
                .interrupts = &platform_.interrupts(),
                .console_output = this,
+               .agent_output = &agent_output_,
                .frame_output = &network_,
                .queue = &queue_,
                .clock = &clock_,
                .first_event_target = kVirtioTargets},
-              slots_of(config_), RandomStream(config_.seed, config_.machine_id, "virtio-rng"), disks_),
+              config_, disks_),
       mmu_(memory_),
       cpu_(mmu_, *this),
-      entropy_(config_.seed, config_.machine_id, "rdrand"),
+      entropy_(entropy_stream(config_.seed, config_.machine_id)),
       console_is_virtio_(names_virtio_console(config_.command_line)) {
   memory_.set_observer(&mmu_);
   platform_.attach(memory_map_, port_map_);
@@ -67,20 +75,15 @@ Machine::Machine(MachineConfig config, GuestMemory memory, std::vector<DiskImage
 
 Machine::~Machine() { memory_.set_observer(nullptr); }
 
-VirtioSlotsOptions Machine::slots_of(const MachineConfig& config) {
-  VirtioSlotsOptions options;
-  if (config.network) options.network = VirtioNetOptions{config.network->mac, config.network->mtu};
-  return options;
-}
-
 Result<std::vector<DiskImage>> Machine::open_disks(const MachineConfig& config) {
-  const std::size_t most = VirtioSlots::disks_max(slots_of(config));
-  if (config.disks.size() > most) {
-    return Error{fmt::format("{} disks were given; the machine takes at most {}.", config.disks.size(), most)};
+  const std::size_t disks_max = VirtioSlots::disks_max(config);
+  if (config.disks.size() > disks_max) {
+    return Error{fmt::format("{} disks were given; the machine takes at most {}.", config.disks.size(), disks_max)};
   }
   std::vector<DiskImage> disks;
-  for (const std::string& path : config.disks) {
-    Result<DiskImage> disk = DiskImage::open(path);
+  for (const DiskConfig& description : config.disks) {
+    Result<DiskImage> disk =
+        description.path.empty() ? DiskImage::create(description.size_bytes) : DiskImage::open(description.path);
     if (!disk) return disk.error();
     disks.push_back(std::move(disk).value());
   }
@@ -88,6 +91,12 @@ Result<std::vector<DiskImage>> Machine::open_disks(const MachineConfig& config) 
 }
 
 Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config) {
+  Result<std::vector<DiskImage>> disks = open_disks(config);
+  if (!disks) return disks.error();
+  return create(config, std::move(disks).value());
+}
+
+Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, std::vector<DiskImage> disks) {
   if (config.kernel == nullptr) return Error{"A machine needs a kernel: give an x86-64 vmlinux."};
   Result<GuestMemory> memory = GuestMemory::create(config.memory_bytes);
   if (!memory) return memory.error();
@@ -101,9 +110,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config) {
     return Error{
         fmt::format("The network card's MTU is {}; give at least {}.", config.network->mtu, VirtioNet::kMtuMin)};
   }
-  Result<std::vector<DiskImage>> disks = open_disks(config);
-  if (!disks) return disks.error();
-  std::unique_ptr<Machine> machine(new Machine(config, std::move(memory).value(), std::move(disks).value()));
+  std::unique_ptr<Machine> machine(new Machine(config, std::move(memory).value(), std::move(disks)));
   if (Status status = machine->boot(); !status) return status.error();
   return machine;
 }
@@ -134,6 +141,15 @@ Stop Machine::run_until(const RunLimits& limits) {
     dispatch_due_events();
     if (end_.ended) continue;
 
+    if (paused()) {
+      const u64 next_ns = std::min(next_event_ns(), paused_until_ns_);
+      if (next_ns == EventQueue::kNever && limits.time_ns == EventQueue::kNever) {
+        return {StopReason::kHaltedForever, 0, {}};
+      }
+      if (limits.stop_when_idle) return {StopReason::kIdle, 0, {}};
+      clock_.idle_until(std::min(next_ns, limits.time_ns));
+      continue;
+    }
     const bool interrupt_ready = cpu_.s.interrupt_line && interrupts_enabled();
     if (cpu_.s.halted && !interrupt_ready) {
       const u64 next_ns = next_event_ns();
@@ -192,8 +208,23 @@ void Machine::check_disks() {
 }
 
 void Machine::idle_until(u64 time_ns) {
-  BHVM_CHECK(cpu_.s.halted, "a machine that is not halted cannot skip time");
+  sync_clock();
+  BHVM_CHECK(cpu_.s.halted || paused(), "a machine that is not halted cannot skip time");
+  if (!cpu_.s.halted) time_ns = std::min(time_ns, paused_until_ns_);
   clock_.idle_until(std::min(time_ns, next_event_ns()));
+}
+
+u64 Machine::earliest_action_ns() const {
+  if (end_.ended) return EventQueue::kNever;
+  const u64 now_ns = clock_.time_at(cpu_.s.instructions);
+  u64 first_ns = now_ns;
+  if (cpu_.s.halted && !(cpu_.s.interrupt_line && interrupts_enabled())) {
+    // Without interrupts a halted processor sleeps on, whatever the devices do.
+    first_ns = interrupts_enabled() ? next_event_ns() : EventQueue::kNever;
+  } else if (now_ns < paused_until_ns_) {
+    first_ns = std::min(paused_until_ns_, next_event_ns());
+  }
+  return std::max(first_ns, now_ns);
 }
 
 bool Machine::interrupts_enabled() const { return (cpu_.s.rflags & rflags::kIf) != 0; }
@@ -230,6 +261,64 @@ void Machine::schedule_frame(u64 time_ns, std::vector<u8> frame) {
   network_.schedule(time_ns, std::move(frame));
 }
 
+std::size_t Machine::agent_input(std::span<const u8> bytes) {
+  sync_clock();
+  return virtio_.agent().push_input(bytes);
+}
+
+std::size_t Machine::agent_input_room() const { return virtio_.agent().input_room(); }
+
+// ---- what goes wrong ----
+
+void Machine::set_cpu_rate(u64 numerator, u64 denominator) {
+  sync_clock();
+  clock_.set_rate(numerator, denominator);
+}
+
+void Machine::pause_until(u64 time_ns) { paused_until_ns_ = time_ns; }
+
+template <class Change>
+void Machine::change_clocks(const Change& change) {
+  sync_clock();
+  platform_.clock_changing();
+  change(clock_.now_ns());
+  platform_.clock_changed();
+}
+
+void Machine::step_clock(i64 delta_ns) {
+  change_clocks([&](u64 now_ns) { oscillator_.step(now_ns, delta_ns); });
+}
+
+void Machine::set_clock_rate(u64 numerator, u64 denominator) {
+  change_clocks([&](u64 now_ns) { oscillator_.set_rate(now_ns, numerator, denominator); });
+}
+
+void Machine::set_timer_jitter(u64 max_ns) { platform_.timer_jitter().set_max(max_ns); }
+
+void Machine::set_disk_faults(std::size_t disk, const DiskFaults& faults) { virtio_.disk(disk).set_faults(faults); }
+
+void Machine::power_cut(const PowerCut& cut) {
+  sync_clock();
+  for (std::size_t i = 0; i < disks_.size(); ++i) virtio_.disk(i).power_cut(cut);
+  check_disks();
+  end(StopReason::kPowerCut);
+}
+
+std::vector<DiskImage> Machine::take_disks() {
+  BHVM_CHECK(end_.ended, "the disks of a running machine are in use");
+  std::vector<DiskImage> disks;
+  for (DiskImage& disk : disks_) disks.push_back(disk.fork());
+  return disks;
+}
+
+void Machine::reseed(u64 seed, u64 machine_id) {
+  config_.seed = seed;
+  config_.machine_id = machine_id;
+  entropy_ = entropy_stream(seed, machine_id);
+  platform_.timer_jitter().reseed(jitter_stream(seed, machine_id));
+  virtio_.reseed(seed, machine_id);
+}
+
 // ---- state ----
 
 MachineState Machine::state() const {
@@ -237,11 +326,13 @@ MachineState Machine::state() const {
   state.cpu = cpu_.s;
   state.clock = clock_.state();
   state.clock.instructions = cpu_.s.instructions;
+  state.oscillator = oscillator_.state();
   state.events = queue_.state();
   state.platform = platform_.state();
   state.virtio = virtio_.state();
   state.network = network_.state();
   state.entropy = entropy_.state();
+  state.paused_until_ns = paused_until_ns_;
   state.end = end_;
   state.tlb = mmu_.state();
   return state;
@@ -250,10 +341,12 @@ MachineState Machine::state() const {
 Status Machine::set_state(const MachineState& state) {
   if (Status status = virtio_.set_state(state.virtio); !status) return status;
   clock_.set_state(state.clock);
+  oscillator_.set_state(state.oscillator);
   queue_.set_state(state.events);
   platform_.set_state(state.platform);
   network_.set_state(state.network);
   entropy_.state() = state.entropy;
+  paused_until_ns_ = state.paused_until_ns;
   end_ = state.end;
   cpu_.set_state(state.cpu);  // sets the paging controls, which may flush:
   mmu_.set_state(state.tlb);  // so the translations come after
@@ -335,7 +428,8 @@ int Machine::acknowledge_interrupt() {
 }
 
 u64 Machine::tsc_at(u64 instructions) {
-  return static_cast<u64>(static_cast<u128>(clock_.time_at(instructions)) * kTscHz / kNsPerSecond);
+  const u64 shown_ns = oscillator_.shown_at(clock_.time_at(instructions));
+  return static_cast<u64>(static_cast<u128>(shown_ns) * kTscHz / kNsPerSecond);
 }
 
 void Machine::tsc_adjusted(u64 adjust) {
@@ -375,9 +469,10 @@ void Machine::exit(u8 status) { end(StopReason::kGuestExit, status); }
 void Machine::panicked(u8) { end(StopReason::kPanic); }
 
 std::string_view to_string(StopReason reason) {
-  static constexpr std::array<std::string_view, 12> kNames = {
+  static constexpr std::array<std::string_view, 13> kNames = {
       "instruction-limit", "time-limit", "idle",  "stopped-by-user", "halted-forever",          "power-off",
-      "guest-exit",        "panic",      "reset", "triple-fault",    "unsupported-instruction", "host-error"};
+      "guest-exit",        "panic",      "reset", "triple-fault",    "unsupported-instruction", "host-error",
+      "power-cut"};
   BHVM_CHECK(static_cast<std::size_t>(reason) < kNames.size(), "a stop reason without a name");
   return kNames[static_cast<std::size_t>(reason)];
 }

@@ -59,6 +59,8 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
 
   /// A machine at power-on with its kernel loaded. An error when an image is missing or wrong or does not fit.
   static Result<std::unique_ptr<Machine>> create(const MachineConfig& config);
+  /// The same with disks that are there already (another machine's take_disks()): as many as `config.disks` describes.
+  static Result<std::unique_ptr<Machine>> create(const MachineConfig& config, std::vector<DiskImage> disks);
   ~Machine();
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
@@ -68,6 +70,9 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   /// Skips idle time up to `time_ns`, but not beyond the next event. REQUIRES: the last run stopped with kHaltedForever
   /// or kIdle.
   void idle_until(u64 time_ns);
+  /// The first moment at which the machine can do anything by itself: now when it has instructions to run, else the
+  /// next event or the end of its pause; kNever when nothing but input can move it.
+  u64 earliest_action_ns() const;
 
   u64 instructions() const { return cpu_.s.instructions; }
   u64 now_ns() const { return clock_.now_ns(); }
@@ -89,6 +94,35 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   /// A frame will come in at exactly `time_ns`; frames of one time come in the order of the calls. The card drops it if
   /// the guest has no room for it then. REQUIRES: the machine has a network card; time_ns >= now_ns().
   void schedule_frame(u64 time_ns, std::vector<u8> frame);
+
+  /// What the guest's agent writes to its channel. REQUIRES of all three: MachineConfig::agent.
+  void set_agent_output(ConsoleOutput output) { agent_output_.output = std::move(output); }
+  /// As console_input().
+  std::size_t agent_input(std::span<const u8> bytes);
+  std::size_t agent_input_room() const;
+
+  // ---- What goes wrong: from this moment on ----
+
+  /// One instruction takes numerator/denominator nanoseconds. The guest's clocks stay right.
+  void set_cpu_rate(u64 numerator, u64 denominator);
+  /// No instruction retires until `time_ns`; clocks, timers and devices go on. A later call replaces an earlier one.
+  void pause_until(u64 time_ns);
+  /// The guest's clocks (TSC, local APIC timer, HPET, RTC, PM timer) all jump, but not below 0. Its timers expire by
+  /// them.
+  void step_clock(i64 delta_ns);
+  /// The guest's clocks show numerator/denominator nanoseconds for each that passes.
+  void set_clock_rate(u64 numerator, u64 denominator);
+  void set_timer_jitter(u64 max_ns);
+  void set_disk_faults(std::size_t disk, const DiskFaults& faults);
+  /// Ends the machine as a power cut does. Its disks keep what was synced and of the rest what the streams of the disks
+  /// draw.
+  void power_cut(const PowerCut& cut);
+  /// The disks of a machine that has ended, as it left them.
+  std::vector<DiskImage> take_disks();
+
+  /// Derives all random streams anew, as a machine with this seed and id has them at power-on: for forks that shall
+  /// differ.
+  void reseed(u64 seed, u64 machine_id);
 
   /// Everything that the guest can observe, now or later.
   Hash128 state_hash();
@@ -120,8 +154,8 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   Status boot();
   Status set_state(const MachineState& state);
 
+  bool paused() const { return clock_.now_ns() < paused_until_ns_; }
   void sync_clock() { clock_.set_instructions(cpu_.s.instructions); }
-  static VirtioSlotsOptions slots_of(const MachineConfig& config);
   void dispatch_due_events();
   u64 budget(const RunLimits& limits) const;
   void end(StopReason reason, u32 status = 0, std::string message = {});
@@ -145,8 +179,21 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   // LineListener: INTR
   void set_line(u32 index, bool level) override;
 
+  /// Where the agent's console writes.
+  class AgentSink final : public ByteSink {
+   public:
+    void write_bytes(std::span<const u8> bytes) override {
+      if (output) output(bytes);
+    }
+    ConsoleOutput output;
+  };
+
   // ByteSink: both consoles
   void write_bytes(std::span<const u8> bytes) override;
+
+  /// Around a change of the oscillator.
+  template <class Change>
+  void change_clocks(const Change& change);
 
   // MachineControl
   void power_off() override;
@@ -158,15 +205,18 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   GuestMemory memory_;
   std::vector<DiskImage> disks_;
   VirtualClock clock_;
+  Oscillator oscillator_;
   EventQueue queue_;
   AddressMap memory_map_;
   AddressMap port_map_;
+  AgentSink agent_output_;
   Platform platform_;
   NetworkPort network_;
   VirtioSlots virtio_;
   Mmu mmu_;
   Cpu cpu_;
   RandomStream entropy_;  // RDRAND and RDSEED
+  u64 paused_until_ns_ = 0;
   MachineEnd end_;
   std::string end_message_;  // for a person; not state
   bool console_is_virtio_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "devices/virtio/virtio_blk.h"
 #include "machine/elf_image.h"
 
 namespace bhvm {
@@ -18,6 +19,18 @@ namespace bhvm {
 struct NicConfig {
   std::array<u8, 6> mac{};
   u16 mtu = 1500;  // 68 to 65535
+};
+
+/// One disk: a raw image that is read and never written, or zeroes.
+struct DiskConfig {
+  DiskConfig() = default;
+  DiskConfig(std::string image) : path(std::move(image)) {}
+  DiskConfig(const char* image) : path(image) {}
+
+  std::string path;    // empty: a disk of zeroes ...
+  u64 size_bytes = 0;  // ... of this size
+  bool read_only = false;
+  VirtioBlkTiming timing;
 };
 
 struct MachineConfig {
@@ -30,7 +43,10 @@ struct MachineConfig {
   std::string command_line;         // as given by the user; see complete_command_line()
   std::shared_ptr<const ElfImage> kernel;
   std::shared_ptr<const std::vector<u8>> initrd;  // may be null
-  std::vector<std::string> disks;                 // paths of raw images: read, never written
+  std::vector<DiskConfig> disks;
+  bool agent = false;       // a second virtio console, /dev/hvc1: the channel of the guest's agent
+  u64 power_on_ns = 0;      // now_ns() at power-on: the guest's own clocks begin at 0 then, its date that much later
+  u64 timer_jitter_ns = 0;  // the local APIC timer is late by 0 to this much, drawn for each interrupt
   std::optional<NicConfig> network;
 };
 
@@ -49,6 +65,7 @@ enum class StopReason : u8 {
   kTripleFault,
   kUnsupported,  // an instruction or mode that bhvm does not have
   kHostError,    // the host failed the machine (a disk image that cannot be read any more): Stop::message
+  kPowerCut,     // Machine::power_cut()
 };
 
 /// "power-off", "guest-exit", "instruction-limit": as in statistics.

@@ -10,6 +10,7 @@
 #include "machine/platform.h"
 #include "machine/virtio_slots.h"
 #include "scheduler/event_queue.h"
+#include "scheduler/oscillator.h"
 #include "scheduler/virtual_clock.h"
 #include "softmmu/tlb.h"
 
@@ -25,11 +26,13 @@ struct MachineEnd {
 struct MachineState {
   CpuState cpu;
   VirtualClockState clock;
+  OscillatorState oscillator;
   EventQueueState events;
   PlatformState platform;
   VirtioSlotsState virtio;
   NetworkPortState network;
   RandomStreamState entropy;
+  u64 paused_until_ns = 0;
   MachineEnd end;
   TlbState tlb;
 };

@@ -13,15 +13,20 @@ EventPort event_port(const Platform::Wiring& wiring, Platform::EventTarget targe
   return {*wiring.queue, *wiring.clock, wiring.first_event_target + target};
 }
 
+EventPort clock_port(const Platform::Wiring& wiring, Platform::EventTarget target) {
+  return {*wiring.queue, *wiring.clock, *wiring.oscillator, wiring.first_event_target + target};
+}
+
 }  // namespace
 
 Platform::Platform(const Wiring& wiring)
-    : local_apic_(event_port(wiring, kLocalApicTarget), wiring.intr, Line(),
-                  {.base = map::kLapicBase, .timer_hz = kCrystalHz, .tsc_hz = kTscHz}),
+    : timer_jitter_(wiring.timer_jitter),
+      local_apic_(clock_port(wiring, kLocalApicTarget), wiring.intr, Line(),
+                  {.base = map::kLapicBase, .timer_hz = kCrystalHz, .tsc_hz = kTscHz, .timer_jitter = &timer_jitter_}),
       io_apic_(local_apic_),
-      hpet_(event_port(wiring, kHpetTarget), hpet_wiring()),
-      acpi_pm_(event_port(wiring, kAcpiPmTarget), Line(io_apic_, map::kSciPin), *wiring.control),
-      rtc_(event_port(wiring, kRtcTarget), Line(hpet_, Hpet::kRtcInput), wiring.rtc_epoch_s),
+      hpet_(clock_port(wiring, kHpetTarget), hpet_wiring()),
+      acpi_pm_(clock_port(wiring, kAcpiPmTarget), Line(io_apic_, map::kSciPin), *wiring.control),
+      rtc_(clock_port(wiring, kRtcTarget), Line(hpet_, Hpet::kRtcInput), wiring.rtc_epoch_s),
       uart_(event_port(wiring, kUartTarget), Line(io_apic_, map::kUartPin), *wiring.console_output),
       reset_control_(*wiring.control),
       system_control_(*wiring.control),
@@ -91,9 +96,22 @@ void Platform::on_event(u32 target, u32 kind, u64 argument) {
   }
 }
 
+void Platform::clock_changing() {
+  hpet_.clock_changing();
+  acpi_pm_.clock_changing();
+  rtc_.clock_changing();
+}
+
+void Platform::clock_changed() {
+  local_apic_.clock_changed();
+  hpet_.clock_changed();
+  acpi_pm_.clock_changed();
+  rtc_.clock_changed();
+}
+
 PlatformState Platform::state() const {
-  return {local_apic_.state(), io_apic_.state(), hpet_.state(),          acpi_pm_.state(),
-          rtc_.state(),        uart_.state(),    reset_control_.state(), system_control_.state()};
+  return {local_apic_.state(), io_apic_.state(),       hpet_.state(),           acpi_pm_.state(),     rtc_.state(),
+          uart_.state(),       reset_control_.state(), system_control_.state(), timer_jitter_.state()};
 }
 
 void Platform::set_state(const PlatformState& state) {
@@ -105,6 +123,7 @@ void Platform::set_state(const PlatformState& state) {
   uart_.set_state(state.uart);
   reset_control_.set_state(state.reset_control);
   system_control_.set_state(state.system_control);
+  timer_jitter_.set_state(state.timer_jitter);
 }
 
 }  // namespace bhvm

@@ -22,6 +22,7 @@
 #include "devices/machine_control.h"
 #include "devices/pvpanic.h"
 #include "devices/reset_ports.h"
+#include "devices/timer_jitter.h"
 #include "devices/uart_16550.h"
 #include "scheduler/event_port.h"
 
@@ -36,6 +37,7 @@ struct PlatformState {
   Uart16550State uart;
   ResetControlState reset_control;
   SystemControlPortAState system_control;
+  TimerJitterState timer_jitter;
 };
 
 class Platform {
@@ -46,10 +48,12 @@ class Platform {
     Line intr;  // to the processor
     EventQueue* queue = nullptr;
     const VirtualClock* clock = nullptr;
+    const Oscillator* oscillator = nullptr;  // of the clock chips
     ByteSink* console_output = nullptr;
     MachineControl* control = nullptr;
     u32 first_event_target = 0;  // the chips' targets follow in the order of EventTarget
     u64 rtc_epoch_s = 0;
+    TimerJitter timer_jitter{0, RandomStream()};
   };
 
   explicit Platform(const Wiring& wiring);
@@ -63,6 +67,10 @@ class Platform {
   Uart16550& uart() { return uart_; }
   const Uart16550& uart() const { return uart_; }
   void on_event(u32 target, u32 kind, u64 argument);
+  TimerJitter& timer_jitter() { return timer_jitter_; }
+  /// Around a change of the oscillator.
+  void clock_changing();
+  void clock_changed();
 
   PlatformState state() const;
   /// Drives no line and arms no event.
@@ -71,6 +79,7 @@ class Platform {
  private:
   HpetWiring hpet_wiring();
 
+  TimerJitter timer_jitter_;
   LocalApic local_apic_;
   IoApic io_apic_;
   Hpet hpet_;

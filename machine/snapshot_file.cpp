@@ -30,6 +30,8 @@ struct SnapshotHeader {
   u64 rate_numerator = 0;
   u64 rate_denominator = 0;
   u64 rtc_epoch_s = 0;
+  u64 power_on_ns = 0;
+  u64 agent = 0;  // 0 or 1
   u64 disks = 0;
   bool has_network = false;
   std::array<u8, 6> mac{};
@@ -85,8 +87,9 @@ Status Machine::save(const std::string& path) {
   const VirtualClockState clock = clock_.state();
   const NicConfig network = config_.network.value_or(NicConfig{});
   bhvm::save(writer, SnapshotHeader{config_.memory_bytes, config_.seed, config_.machine_id, clock.rate_numerator,
-                                    clock.rate_denominator, config_.rtc_epoch_s, disks_.size(),
-                                    config_.network.has_value(), network.mac, network.mtu});
+                                    clock.rate_denominator, config_.rtc_epoch_s, config_.power_on_ns,
+                                    config_.agent ? u64{1} : u64{0}, disks_.size(), config_.network.has_value(),
+                                    network.mac, network.mtu});
   writer.put(u64{config_.command_line.size()});
   writer.put_bytes(config_.command_line.data(), config_.command_line.size());
   bhvm::save(writer, state());
@@ -122,6 +125,8 @@ Result<std::unique_ptr<Machine>> Machine::load(const std::string& path, const Ma
   config.rate_numerator = header.rate_numerator;
   config.rate_denominator = header.rate_denominator;
   config.rtc_epoch_s = header.rtc_epoch_s;
+  config.power_on_ns = header.power_on_ns;
+  config.agent = header.agent != 0;
   config.network.reset();
   if (header.has_network) config.network = NicConfig{header.mac, header.mtu};
   const u64 length = reader.get<u64>();
@@ -154,7 +159,7 @@ Result<std::unique_ptr<Machine>> Machine::load(const std::string& path, const Ma
       return damaged(path);
     }
   }
-  if (!reader.finished() || state.end.reason > StopReason::kHostError) return damaged(path);
+  if (!reader.finished() || state.end.reason > StopReason::kPowerCut) return damaged(path);
   if (Status status = machine->set_state(state); !status) return status.error();
   return machine;
 }

@@ -19,6 +19,7 @@
 #include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_rng.h"
 #include "machine/acpi_tables.h"
+#include "machine/machine_config.h"
 #include "machine/memory_map.h"
 #include "scheduler/event_port.h"
 #include "softmmu/guest_memory.h"
@@ -28,35 +29,29 @@ namespace bhvm {
 struct VirtioSlotsState {
   VirtioRngState rng;
   VirtioConsoleState console;
-  std::vector<VirtioNetState> network;  // one or none
+  std::vector<VirtioConsoleState> agent;  // one or none
+  std::vector<VirtioNetState> network;    // one or none
   std::vector<VirtioBlkState> disks;
   std::vector<VirtioMmioState> transports;  // by slot
 };
 
-/// What varies between boards, but for the disks.
-struct VirtioSlotsOptions {
-  std::optional<VirtioNetOptions> network;
-};
-
 class VirtioSlots {
  public:
-  static constexpr std::size_t kRngSlot = 0;
-  static constexpr std::size_t kConsoleSlot = 1;
-
   struct Wiring {
     GuestMemory* memory = nullptr;
     LineListener* interrupts = nullptr;  // by IOAPIC pin
     ByteSink* console_output = nullptr;
+    ByteSink* agent_output = nullptr;
     FrameSink* frame_output = nullptr;
     EventQueue* queue = nullptr;
     const VirtualClock* clock = nullptr;
     u32 first_event_target = 0;  // of slot 0; each slot has one
   };
 
-  /// REQUIRES: at most disks_max(options) disks; their addresses do not change.
-  VirtioSlots(const Wiring& wiring, const VirtioSlotsOptions& options, const RandomStream& entropy,
-              std::vector<DiskImage>& disks);
-  static std::size_t disks_max(const VirtioSlotsOptions& options);
+  /// REQUIRES: as many disks as `config` describes, at most disks_max(); their addresses do not change.
+  VirtioSlots(const Wiring& wiring, const MachineConfig& config, std::vector<DiskImage>& disks);
+  /// How many disks there is room for beside the other devices of `config`.
+  static std::size_t disks_max(const MachineConfig& config);
 
   void attach(AddressMap& map);
   void on_event(std::size_t slot, u32 kind) { devices_[slot]->on_event(kind); }
@@ -64,7 +59,13 @@ class VirtioSlots {
   const VirtioConsole& console() const { return console_; }
   /// Null when there is none.
   VirtioNet* network() { return network_ ? &*network_ : nullptr; }
+  /// REQUIRES: MachineConfig::agent.
+  VirtioConsole& agent();
+  const VirtioConsole& agent() const;
+  VirtioBlk& disk(std::size_t index) { return *disks_.at(index); }
   std::size_t count() const { return devices_.size(); }
+  /// The streams of all devices, as at power-on.
+  void reseed(u64 seed, u64 machine_id);
 
   VirtioSlotsState state() const;
   /// An error when the state has not the same devices.
@@ -76,6 +77,7 @@ class VirtioSlots {
  private:
   VirtioRng rng_;
   VirtioConsole console_;
+  std::optional<VirtioConsole> agent_;
   std::optional<VirtioNet> network_;
   std::vector<std::unique_ptr<VirtioBlk>> disks_;
   std::vector<VirtioDevice*> devices_;  // by slot

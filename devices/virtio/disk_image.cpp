@@ -168,6 +168,21 @@ bool DiskImage::write_zeroes(u64 offset, u64 size) {
   return true;
 }
 
+u64 DiskImage::provisioned(u64 offset, u64 size) {
+  BHVM_CHECK(offset <= size_bytes_ && size <= size_bytes_ - offset, "a question beyond the end of a disk");
+  u64 done = 0;
+  while (done < size) {
+    const u64 index = (offset + done) / kDiskBlockSize;
+    Bytes bytes;
+    if (find(index) == nullptr) {
+      if (!read_block(nullptr, index, bytes)) break;
+      if (std::ranges::all_of(bytes, [](u8 byte) { return byte == 0; })) break;
+    }
+    done += std::min<u64>(kDiskBlockSize - (offset + done) % kDiskBlockSize, size - done);
+  }
+  return done;
+}
+
 bool DiskImage::lose_unsynced(const std::function<bool(u64 sector)>& survives) {
   const std::map<u64, Unsynced> lost = std::move(unsynced_);
   unsynced_.clear();

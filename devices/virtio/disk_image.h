@@ -70,6 +70,10 @@ class DiskImage {
   bool write(u64 offset, std::span<const u8> bytes);
   bool write_zeroes(u64 offset, u64 size);
 
+  /// How many bytes from `offset` on, at most `size`, lie in blocks that hold something: that were written, or are not
+  /// all zero in the base.
+  u64 provisioned(u64 offset, u64 size);
+
   /// All that was written so far is on the medium.
   void sync() { unsynced_.clear(); }
   /// Number of blocks written since the last sync.

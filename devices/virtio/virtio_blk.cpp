@@ -44,11 +44,13 @@ constexpr u64 later(u64 a, u64 b) { return a + b < a ? ~u64{0} : a + b; }
 
 VirtioBlk::VirtioBlk(DiskImage& disk, EventPort events, const VirtioBlkOptions& options)
     : disk_(&disk), events_(events), read_only_(options.read_only), timing_(options.timing) {
+  state_.fault_stream = options.faults.state();
   std::copy_n(options.id.begin(), std::min(options.id.size(), id_.size()), id_.begin());
 }
 
 void VirtioBlk::set_state(const VirtioBlkState& state) {
-  state_ = VirtioBlkState{state.writeback, state.transfer_end_ns, {}};
+  state_ = state;
+  state_.in_flight.clear();
   for (const VirtioBlkInFlight& request : state.in_flight) {
     if (state_.in_flight.size() < kQueueSize) insert(request);
   }
@@ -100,7 +102,9 @@ bool VirtioBlk::writeback() const {
 }
 
 void VirtioBlk::reset() {
-  state_ = VirtioBlkState{};
+  state_.writeback = true;
+  state_.transfer_end_ns = 0;
+  state_.in_flight.clear();
   events_.disarm(kEventComplete);
 }
 
@@ -141,7 +145,79 @@ u64 VirtioBlk::completion_time_ns(const BlkRequestHeader& header, const Chain& c
   if (bytes > BlkRequest::kTransferMax) bytes = 0;  // will be refused
   const u64 start_ns = std::max(events_.now_ns(), state_.transfer_end_ns);
   state_.transfer_end_ns = later(start_ns, bytes * timing_.ns_per_mib >> 20);
+  latency_ns = later(latency_ns, fault_latency_ns());
   return std::max(later(state_.transfer_end_ns, latency_ns), later(events_.now_ns(), 1));
+}
+
+u64 VirtioBlk::draw_below(u64 bound) {
+  RandomStream stream(state_.fault_stream);
+  const u64 value = stream.below(bound);
+  state_.fault_stream = stream.state();
+  return value;
+}
+
+u64 VirtioBlk::fault_latency_ns() {
+  const DiskFaults& faults = state_.faults;
+  if (faults.latency_ns == 0 && faults.jitter_ns == 0) return 0;
+  ++state_.counters.delayed;
+  return later(faults.latency_ns, faults.jitter_ns != 0 ? draw_below(later(faults.jitter_ns, 1)) : 0);
+}
+
+/// Does the medium fail this request, and if so: after how many sectors of a write?
+std::optional<u64> VirtioBlk::draw_failure(const BlkTarget& target, const BlkRequestHeader& header) {
+  u32 ppm = 0;
+  if (header.type == blk_type::kIn) {
+    ppm = state_.faults.read_error_ppm;
+  } else if (header.type == blk_type::kFlush) {
+    ppm = state_.faults.flush_error_ppm;
+  } else if (header.type != blk_type::kGetId) {
+    ppm = state_.faults.write_error_ppm;
+  }
+  const u64 sectors = BlkRequest::sectors_to_write(target, header, chain_);
+  if (ppm != 0 && draw_below(kPartsPerMillion) < ppm) return sectors == 0 ? 0 : draw_below(sectors);
+  if (!state_.faults.full || sectors == 0) return std::nullopt;
+  const u64 room = disk_->provisioned(header.sector * kSectorSize, sectors * kSectorSize) / kSectorSize;
+  return room < sectors ? std::optional(room) : std::nullopt;
+}
+
+void VirtioBlk::count(const BlkRequestHeader& header, bool failed) {
+  DiskCounters& counters = state_.counters;
+  if (failed) ++counters.errors;
+  if (header.type == blk_type::kIn) {
+    ++counters.reads;
+    counters.read_bytes += chain_.writable_bytes - 1;
+  } else if (header.type == blk_type::kFlush) {
+    ++counters.flushes;
+  } else if (header.type != blk_type::kGetId) {
+    ++counters.writes;
+    if (header.type == blk_type::kOut) counters.written_bytes += chain_.readable_bytes - sizeof header;
+  }
+}
+
+bool VirtioBlk::power_cut(const PowerCut& cut) {
+  bool ok = true;
+  if (cut.torn && usable(0)) {
+    const Virtqueue queue = transport().queue(0);
+    const BlkTarget target{*disk_, read_only_, transport().negotiated_features(), id_};
+    for (const VirtioBlkInFlight& request : state_.in_flight) {
+      BlkRequestHeader header;
+      if (!queue.read_chain(request.head, chain_) || !BlkRequest::read_header(queue, chain_, header)) continue;
+      const u64 sectors = BlkRequest::sectors_to_write(target, header, chain_);
+      if (sectors == 0) continue;
+      ok = BlkRequest::write_first_sectors(target, queue, chain_, draw_below(sectors + 1)) && ok;
+    }
+  }
+  state_.in_flight.clear();
+  events_.disarm(kEventComplete);
+  u64 block = ~u64{0};
+  bool block_survives = false;
+  return disk_->lose_unsynced([&](u64 sector) {
+    if (cut.torn || sector / kSectorsPerBlock != block) {
+      block = sector / kSectorsPerBlock;
+      block_survives = draw_below(kPartsPerMillion) < cut.survive_ppm;
+    }
+    return block_survives;
+  }) && ok;
 }
 
 void VirtioBlk::arm() {
@@ -174,7 +250,9 @@ bool VirtioBlk::complete(u16 head) {
     transport().fail();  // the driver changed it while it was in flight
     return false;
   }
-  const BlkTarget target{*disk_, read_only_, transport().negotiated_features(), id_};
+  BlkTarget target{*disk_, read_only_, transport().negotiated_features(), id_};
+  target.fails_after_sectors = draw_failure(target, header);
+  count(header, target.fails_after_sectors.has_value());
   const u64 written = BlkRequest::execute(target, queue, chain_);
   if (!writeback()) disk_->sync();
   use_chain(0, head, written);

@@ -16,14 +16,20 @@
 // A chain without room for header and status, or a malformed one, fails the device. Any other wrong request is answered
 // with VIRTIO_BLK_S_IOERR or VIRTIO_BLK_S_UNSUPP. So is one that moves more than kTransferMax.
 //
+// Faults (disk_faults.h) make requests fail or take longer. They and the stream they draw from stay when the driver
+// resets the device.
+//
 // The device refers to the image and the event queue; the board owns both. The image's contents are not in
 // VirtioBlkState.
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string_view>
 #include <vector>
 
+#include "base/random_stream.h"
+#include "devices/virtio/disk_faults.h"
 #include "devices/virtio/disk_image.h"
 #include "devices/virtio/virtio_blk_request.h"
 #include "devices/virtio/virtio_device.h"
@@ -43,6 +49,7 @@ struct VirtioBlkOptions {
   bool read_only = false;
   std::string_view id;  // for VIRTIO_BLK_T_GET_ID: its first 20 bytes count
   VirtioBlkTiming timing;
+  RandomStream faults;  // what faults draw from
 };
 
 struct VirtioBlkInFlight {
@@ -54,6 +61,9 @@ struct VirtioBlkState {
   bool writeback = true;                     // the configuration field, which counts when CONFIG_WCE was negotiated
   u64 transfer_end_ns = 0;                   // of the last request's transfer
   std::vector<VirtioBlkInFlight> in_flight;  // in order of completion
+  DiskFaults faults;
+  RandomStreamState fault_stream;
+  DiskCounters counters;
 };
 
 class VirtioBlk final : public VirtioDevice {
@@ -66,6 +76,11 @@ class VirtioBlk final : public VirtioDevice {
   const VirtioBlkState& state() const { return state_; }
   /// The event queue is restored by the board.
   void set_state(const VirtioBlkState& state);
+
+  void set_faults(const DiskFaults& faults) { state_.faults = faults; }
+  void reseed_faults(const RandomStream& stream) { state_.fault_stream = stream.state(); }
+  /// What the medium holds after a power cut. False after a host error.
+  bool power_cut(const PowerCut& cut);
 
   u32 device_id() const override;
   u64 device_features() const override;
@@ -86,6 +101,10 @@ class VirtioBlk final : public VirtioDevice {
   void arm();
   u64 completion_time_ns(const BlkRequestHeader& header, const Chain& chain);
   bool writeback() const;
+  u64 draw_below(u64 bound);
+  u64 fault_latency_ns();
+  std::optional<u64> draw_failure(const BlkTarget& target, const BlkRequestHeader& header);
+  void count(const BlkRequestHeader& header, bool failed);
 
   DiskImage* disk_;
   EventPort events_;

@@ -19,6 +19,7 @@ bool transferable(const DiskImage& disk, u64 sector, u64 bytes) {
 }
 
 BlkStatus read_sectors(const BlkTarget& target, u64 sector, ChainCursor data, u64 bytes, u64& written) {
+  if (target.fails_after_sectors.has_value()) return BlkStatus::kIoErr;
   if (!transferable(target.disk, sector, bytes)) return BlkStatus::kIoErr;
   std::vector<u8> buffer(std::min(bytes, kBufferSize));
   while (written < bytes) {
@@ -30,24 +31,34 @@ BlkStatus read_sectors(const BlkTarget& target, u64 sector, ChainCursor data, u6
   return BlkStatus::kOk;
 }
 
-BlkStatus write_sectors(const BlkTarget& target, u64 sector, ChainCursor data) {
-  const u64 bytes = data.remaining();
-  if (target.read_only || !transferable(target.disk, sector, bytes)) return BlkStatus::kIoErr;
+/// Writes the first `bytes` of what the request gives.
+bool write_bytes(DiskImage& disk, u64 sector, ChainCursor data, u64 bytes) {
   std::vector<u8> buffer(std::min(bytes, kBufferSize));
   u64 done = 0;
   while (done < bytes) {
     const std::span<u8> piece(buffer.data(), std::min<u64>(buffer.size(), bytes - done));
-    if (data.read(piece.data(), piece.size()) != piece.size()) return BlkStatus::kIoErr;
-    if (!target.disk.write(sector * kSectorSize + done, piece)) return BlkStatus::kIoErr;
+    if (data.read(piece.data(), piece.size()) != piece.size()) return false;
+    if (!disk.write(sector * kSectorSize + done, piece)) return false;
     done += piece.size();
   }
-  return BlkStatus::kOk;
+  return true;
+}
+
+BlkStatus write_sectors(const BlkTarget& target, u64 sector, ChainCursor data) {
+  u64 bytes = data.remaining();
+  if (target.read_only || !transferable(target.disk, sector, bytes)) return BlkStatus::kIoErr;
+  BlkStatus status = BlkStatus::kOk;
+  if (target.fails_after_sectors.has_value()) {
+    bytes = std::min(bytes, *target.fails_after_sectors * kSectorSize);
+    status = BlkStatus::kIoErr;
+  }
+  return write_bytes(target.disk, sector, data, bytes) ? status : BlkStatus::kIoErr;
 }
 
 /// Discard and write zeroes: all ranges are checked before the first is zeroed.
 BlkStatus zero_ranges(const BlkTarget& target, ChainCursor data, bool discard) {
   if ((target.features & (discard ? blk_feature::kDiscard : blk_feature::kWriteZeroes)) == 0) return BlkStatus::kUnsupp;
-  if (target.read_only) return BlkStatus::kIoErr;
+  if (target.read_only || target.fails_after_sectors.has_value()) return BlkStatus::kIoErr;
   std::array<BlkRange, BlkRequest::kRangesMax> ranges;
   const u64 count = data.remaining() / sizeof(BlkRange);
   if (count == 0 || count > ranges.size() || data.remaining() % sizeof(BlkRange) != 0) return BlkStatus::kIoErr;
@@ -75,6 +86,19 @@ bool BlkRequest::read_header(const Virtqueue& queue, const Chain& chain, BlkRequ
   return queue.reader(chain).read(&header, sizeof header) == sizeof header;
 }
 
+u64 BlkRequest::sectors_to_write(const BlkTarget& target, const BlkRequestHeader& header, const Chain& chain) {
+  const u64 bytes = chain.readable_bytes - sizeof header;
+  if (header.type != blk_type::kOut || target.read_only) return 0;
+  return transferable(target.disk, header.sector, bytes) ? bytes / kSectorSize : 0;
+}
+
+bool BlkRequest::write_first_sectors(const BlkTarget& target, const Virtqueue& queue, const Chain& chain, u64 sectors) {
+  BlkRequestHeader header;
+  ChainCursor out = queue.reader(chain);
+  out.read(&header, sizeof header);
+  return write_bytes(target.disk, header.sector, out, sectors * kSectorSize);
+}
+
 u64 BlkRequest::execute(const BlkTarget& target, const Virtqueue& queue, const Chain& chain) {
   BlkRequestHeader header;
   ChainCursor out = queue.reader(chain);
@@ -92,8 +116,8 @@ u64 BlkRequest::execute(const BlkTarget& target, const Virtqueue& queue, const C
       status = write_sectors(target, header.sector, out);
       break;
     case blk_type::kFlush:
-      target.disk.sync();
-      status = BlkStatus::kOk;
+      status = target.fails_after_sectors.has_value() ? BlkStatus::kIoErr : BlkStatus::kOk;
+      if (status == BlkStatus::kOk) target.disk.sync();
       break;
     case blk_type::kGetId:
       written = ChainCursor(in).write(target.id.data(), std::min<u64>(in_bytes, target.id.size()));

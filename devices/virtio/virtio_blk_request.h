@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
 #include "base/types.h"
 #include "devices/virtio/disk_image.h"
@@ -54,6 +55,7 @@ struct BlkTarget {
   bool read_only;
   u64 features;  // negotiated
   const std::array<char, 20>& id;
+  std::optional<u64> fails_after_sectors = {};  // the medium fails: a write when so many are written, others at once
 };
 
 class BlkRequest {
@@ -64,6 +66,12 @@ class BlkRequest {
 
   /// Does the chain have room for a header and a status, wherever its segments are cut (2.7.4.3)? Reads the header.
   static bool read_header(const Virtqueue& queue, const Chain& chain, BlkRequestHeader& header);
+
+  /// How many sectors a write request moves; 0 when it is another or would be refused.
+  static u64 sectors_to_write(const BlkTarget& target, const BlkRequestHeader& header, const Chain& chain);
+  /// Writes the first sectors of a write request and answers nothing. REQUIRES: at most sectors_to_write(). False
+  /// after a host error.
+  static bool write_first_sectors(const BlkTarget& target, const Virtqueue& queue, const Chain& chain, u64 sectors);
 
   /// Does the request and writes the status. Returns the number of bytes written to the chain, as the used ring counts
   /// them: from its first writable byte on, without a gap.
