@@ -41,6 +41,9 @@ class Lan {
     }
   }
 
+  /// Steps are cut to this length, which is to change nothing.
+  void set_longest_step(u64 duration_ns) { longest_step_ns_ = std::min(duration_ns, ~u64{0} / 2); }
+
   Network& network() { return network_; }
   Machine& machine(std::size_t node) { return *machines_[node]; }
   /// All that a node has written, without carriage returns.
@@ -68,7 +71,7 @@ class Lan {
   bool run(u64 time_ns, const std::function<bool()>& done) {
     while (!done()) {
       if (now_ns_ >= time_ns) return false;
-      step(std::min(time_ns, next_ns() + network_.minimum_latency_ns()));
+      step(std::min({time_ns, next_ns() + network_.minimum_latency_ns(), now_ns_ + longest_step_ns_}));
     }
     return true;
   }
@@ -156,6 +159,7 @@ class Lan {
   std::vector<std::unique_ptr<Machine>> machines_;
   std::vector<StopReason> stops_;
   u64 now_ns_ = 0;
+  u64 longest_step_ns_ = ~u64{0} / 2;
 };
 
 }  // namespace bhvm::test
