@@ -188,7 +188,9 @@ TEST_F(NetworkFaults, AClogDelaysAndThenDeliversAllInOrder) {
 
 // ---- TCP ----
 
-constexpr const char* kReceive = "nc -l -p 5000 > /data; sha256sum /data; grep -h Tcp /proc/net/snmp /proc/net/netstat";
+// The receiver stays until the last of its segments has been acknowledged.
+constexpr const char* kReceive =
+    "nc -l -p 5000 > /data; sha256sum /data; grep -h Tcp /proc/net/snmp /proc/net/netstat; sleep 200";
 
 std::string send_bytes(u64 kib) {
   return fmt::format(
