@@ -9,6 +9,7 @@ namespace bhvm {
 namespace {
 
 constexpr u32 kPpbPerPpm = 1000;
+constexpr i64 kMillion = 1'000'000;
 
 u32 add_ppm(u32 a, u32 ppb) { return std::min(kPartsPerMillion, a + ppb / kPpbPerPpm); }
 
@@ -17,7 +18,8 @@ u32 add_ppm(u32 a, u32 ppb) { return std::min(kPartsPerMillion, a + ppb / kPpbPe
 void Node::connect() {
   Machine& machine = *machine_;
   machine.set_console_output([this](std::span<const u8> bytes) {
-    console_.feed(bytes, [this](const std::string& line) { put_line(machine_->now_ns(), OutputKind::kConsoleLine, line); });
+    console_.feed(bytes,
+                  [this](const std::string& line) { put_line(machine_->now_ns(), OutputKind::kConsoleLine, line); });
   });
   machine.set_agent_output([this](std::span<const u8> bytes) {
     agent_.feed(bytes, [this](const std::string& line) { put_line(machine_->now_ns(), OutputKind::kAgentLine, line); });
@@ -34,6 +36,9 @@ void Node::power_on(std::unique_ptr<Machine> machine) {
   to_agent_.clear();
   agent_ = {};
   paused_ = false;
+  slow_ = 1;
+  clock_rate_ = kMillion;
+  machine_->set_cpu_rate(config_->rate_numerator, config_->rate_denominator);
   seen_idle_ns_ = machine_->statistics().idle_ns;
   busy_since_ns_ = machine_->now_ns();
   past_.instructions -= machine_->instructions();  // those of the template were not this node's
@@ -62,6 +67,17 @@ void Node::run_until(u64 time_ns) {
   put(machine_->now_ns(), OutputKind::kEnd, {});
 }
 
+void Node::bring_to(u64 time_ns) {
+  if (!alive()) return;
+  run_until(time_ns);
+  if (alive() && machine_->now_ns() < time_ns)
+    machine_->idle_until(time_ns);  // nothing will wake it: it idles all the same
+}
+
+bool Node::is_stuck() const {
+  return alive() && !paused_ && machine_->earliest_action_ns() == kNever && !machine_->interrupts_enabled();
+}
+
 void Node::tell_agent(const std::string& lines) {
   to_agent_ += lines;
   feed_agent();
@@ -69,8 +85,8 @@ void Node::tell_agent(const std::string& lines) {
 
 void Node::feed_agent() {
   if (to_agent_.empty() || !alive()) return;
-  const std::size_t taken =
-      machine_->agent_input({reinterpret_cast<const u8*>(to_agent_.data()), std::min(to_agent_.size(), machine_->agent_input_room())});
+  const std::size_t taken = machine_->agent_input(
+      {reinterpret_cast<const u8*>(to_agent_.data()), std::min(to_agent_.size(), machine_->agent_input_room())});
   to_agent_.erase(0, taken);
 }
 
@@ -107,10 +123,11 @@ void Node::apply_faults(const std::vector<ActiveFault>& active, u64 now_ns) {
       if (fault.kind == FaultKind::kDiskFull) disk.full = true;
     }
   }
-  constexpr i64 kMillion = 1'000'000;
   const u64 clock_rate = static_cast<u64>(std::max<i64>(1, kMillion + clock_ppm));
-  machine_->set_cpu_rate(config_->rate_numerator * slow, config_->rate_denominator);
-  machine_->set_clock_rate(clock_rate, kMillion);
+  if (slow != slow_) machine_->set_cpu_rate(config_->rate_numerator * slow, config_->rate_denominator);
+  if (clock_rate != clock_rate_) machine_->set_clock_rate(clock_rate, kMillion);
+  slow_ = slow;
+  clock_rate_ = clock_rate;
   if (paused != paused_) machine_->pause_until(paused ? kNever : now_ns);
   paused_ = paused;
   for (std::size_t i = 0; i < disks.size(); ++i) machine_->set_disk_faults(i, disks[i]);
@@ -135,6 +152,7 @@ void Node::put_line(u64 time_ns, OutputKind kind, const std::string& line) {
 
 void Node::flush_console(u64 time_ns) {
   if (!console_.pending()) return;
+  if (!outputs_.empty()) time_ns = std::max(time_ns, outputs_.back().time_ns);
   console_.flush([&](const std::string& line) { put_line(time_ns, OutputKind::kConsoleLine, line); });
 }
 
@@ -176,6 +194,8 @@ Hash128 Node::hash() {
   }
   return hash_bytes(parts.data(), parts.size() * sizeof(Hash128), boots_);
 }
+
+u64 Node::instructions() const { return past_.instructions + (machine_ != nullptr ? machine_->instructions() : 0); }
 
 NodeStatistics Node::statistics() {
   NodeStatistics statistics = past_;

@@ -1,8 +1,8 @@
-// Node: a machine's place in the cluster. It keeps the disks when the machine is dead, collects what the machine puts out with
-// the time of each piece, and turns the faults under way into the machine's settings.
+// Node: a machine's place in the cluster. It keeps the disks when the machine is dead, collects what the machine puts
+// out with the time of each piece, and turns the faults under way into the machine's settings.
 //
-// run_until() may be called on any thread, for different nodes at once; everything else belongs to the cluster's thread.
-// All times here are the machines' own: they count from power-on.
+// run_until() may be called on any thread, for different nodes at once; everything else belongs to the cluster's
+// thread. All times here are the machines' own: they count from power-on.
 #pragma once
 
 #include <memory>
@@ -52,9 +52,10 @@ class Node {
 
   void run_until(u64 time_ns);
   /// The machine is at `time_ns`, so that something can be done to it there. REQUIRES: earliest_ns() >= time_ns.
-  void bring_to(u64 time_ns) {
-    if (alive()) run_until(time_ns);
-  }
+  void bring_to(u64 time_ns);
+  bool paused() const { return paused_; }
+  /// Has halted, and no interrupt will ever wake it.
+  bool is_stuck() const;
 
   /// Sends a line to the agent, as fast as the channel takes it.
   void tell_agent(const std::string& lines);
@@ -85,6 +86,7 @@ class Node {
   /// A name for the machine's random streams: another one after each power-on.
   u64 machine_id() const { return u64{index_} | boots_ << 32; }
   u64 boots() const { return boots_; }
+  u64 instructions() const;
   NodeStatistics statistics();
 
  private:
@@ -103,6 +105,8 @@ class Node {
   LineSplitter console_;
   LineSplitter agent_;
   bool paused_ = false;
+  u64 slow_ = 1;                // as the machine was told last
+  u64 clock_rate_ = 1'000'000;  // parts per million
 
   std::vector<NodeOutput> outputs_;
   std::size_t next_output_ = 0;

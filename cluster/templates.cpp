@@ -61,8 +61,8 @@ Result<Templates> Templates::create(const Scenario& scenario) {
   std::map<std::string, std::size_t> known;
   for (const NodeScenario& node : scenario.nodes) {
     const ImageScenario& image = scenario.images[node.image];
-    std::string key = fmt::format("{}\n{}\n{}\n{}\n{}", image.kernel, image.initrd, image.root_disk, image.append,
-                                  node.memory_bytes);
+    std::string key =
+        fmt::format("{}\n{}\n{}\n{}\n{}", image.kernel, image.initrd, image.root_disk, image.append, node.memory_bytes);
     for (const DiskScenario& disk : node.disks) key += "\n" + disk.image;
     const auto [entry, is_new] = known.try_emplace(key, templates.templates_.size());
     templates.of_node_.push_back(entry->second);
@@ -118,8 +118,9 @@ void Templates::boot_one(Template& one) {
   machine.set_agent_output({});
   one.ready_ns = machine.now_ns();
   if (ready) return;
-  one.error = fmt::format("The image {} does not get to the point where its agent is ready ({}); the end of its console:",
-                          one.name, to_string(stop.reason));
+  one.error = fmt::format(
+      "The image {} does not get to the point where its agent is ready ({}); the end of its console:", one.name,
+      to_string(stop.reason));
   if (!stop.message.empty()) one.error += "\n  " + stop.message;
   for (const std::string& line : tail) one.error += "\n  | " + line;
 }

@@ -1,10 +1,11 @@
-// Templates: machines booted once, up to the point where the guest's agent waits to be told who it is, to be forked into
-// nodes.
+// Templates: machines booted once, up to the point where the guest's agent waits to be told who it is, to be forked
+// into nodes.
 //
-// That is sound because nothing in a template has an identity yet: its agent has mounted the root file system and waits;
-// host name, addresses, hosts, environment, disks to mount and the command come after the fork, and so do new seeds for
-// all random streams of the machine and for the guest's own generator. Nodes of one kernel, initrd, root disk, memory and
-// data disks share a template. A template knows no seed, so it is the same for every seed of a scenario.
+// That is sound because nothing in a template has an identity yet: its agent has mounted the root file system and
+// waits; host name, addresses, hosts, environment, disks to mount and the command come after the fork, and so do new
+// seeds for all random streams of the machine and for the guest's own generator. Nodes of one kernel, initrd, root
+// disk, memory and data disks share a template. A template knows no seed, so it is the same for every seed of a
+// scenario.
 #pragma once
 
 #include <map>
