@@ -229,6 +229,13 @@ void CmosRtc::on_event(u32, u64) {
   refresh();
 }
 
+void CmosRtc::advance_date(u64 seconds) {
+  synchronize();
+  const u64 room = static_cast<u64>(kDateMax - state_.base_s);
+  state_.base_s += static_cast<i64>(std::min(seconds, room));
+  refresh();
+}
+
 void CmosRtc::clock_changing() { synchronize(); }
 
 void CmosRtc::clock_changed() {

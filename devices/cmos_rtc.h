@@ -57,6 +57,8 @@ class CmosRtc final : public ByteChip {
   /// Power-on: the date is again what it would be, had nobody set it.
   void reset();
 
+  /// The date moves on by whole seconds.
+  void advance_date(u64 seconds);
   /// Around a change of the oscillator: what is due by the old time, then what the new time means.
   void clock_changing();
   void clock_changed();

@@ -370,10 +370,34 @@ MachineSnapshot Machine::snapshot() {
   return MachineSnapshot(config_, state(), memory_.fork(), std::move(disks));
 }
 
-std::unique_ptr<Machine> Machine::from_snapshot(MachineSnapshot& snapshot) {
-  std::vector<DiskImage> disks;
-  disks.reserve(snapshot.disks_.size());
-  for (DiskImage& disk : snapshot.disks_) disks.push_back(disk.fork());
+std::unique_ptr<Machine> Machine::from_snapshot(MachineSnapshot& snapshot) { return make(snapshot, {}); }
+
+std::unique_ptr<Machine> Machine::from_snapshot(MachineSnapshot& snapshot, std::vector<DiskImage> disks, u64 time_ns) {
+  std::unique_ptr<Machine> machine = make(snapshot, std::move(disks));
+  BHVM_CHECK(time_ns >= machine->now_ns(), "a snapshot cannot be made into a machine of the past");
+  machine->postpone(time_ns - machine->now_ns());
+  return machine;
+}
+
+void Machine::postpone(u64 by_ns) {
+  BHVM_CHECK(network_.next_time_ns() == EventQueue::kNever, "a frame is on its way to a machine that is moved in time");
+  config_.power_on_ns += by_ns;
+  clock_.postpone(by_ns);
+  oscillator_.postpone(by_ns);
+  queue_.postpone(by_ns);
+  virtio_.postpone(by_ns);
+  if (paused_until_ns_ != 0) paused_until_ns_ += std::min(by_ns, EventQueue::kNever - paused_until_ns_);
+  platform_.advance_date(by_ns / kNsPerSecond);
+}
+
+std::unique_ptr<Machine> Machine::make(MachineSnapshot& snapshot, std::vector<DiskImage> disks) {
+  if (disks.empty()) {
+    for (DiskImage& disk : snapshot.disks_) disks.push_back(disk.fork());
+  }
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    BHVM_CHECK(i < snapshot.disks_.size() && disks[i].size_bytes() == snapshot.disks_[i].size_bytes(),
+               "a snapshot was given disks of other sizes");
+  }
   std::unique_ptr<Machine> machine(new Machine(snapshot.config_, snapshot.memory_.fork(), std::move(disks)));
   const Status status = machine->set_state(snapshot.state_);
   BHVM_CHECK(status.ok(), "a snapshot does not fit a machine of its own configuration");

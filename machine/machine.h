@@ -129,6 +129,11 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   MachineState state() const;
   MachineSnapshot snapshot();
   static std::unique_ptr<Machine> from_snapshot(MachineSnapshot& snapshot);
+  /// The same, but for two things. It has other disks, of the same sizes, unless `disks` is empty: sound when the guest
+  /// has not yet looked at what is on them. And it is as if it had been powered on later, so that its time is
+  /// `time_ns`: its date is that much later, all that is pending too, and its own clocks show what they did. REQUIRES:
+  /// time_ns is not before the snapshot's time, and no frame is on its way in it.
+  static std::unique_ptr<Machine> from_snapshot(MachineSnapshot& snapshot, std::vector<DiskImage> disks, u64 time_ns);
   std::unique_ptr<Machine> fork();
 
   /// Writes a snapshot file; the disks' contents are what differs from their base files.
@@ -151,11 +156,13 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
  private:
   Machine(MachineConfig config, GuestMemory memory, std::vector<DiskImage> disks);
   static Result<std::vector<DiskImage>> open_disks(const MachineConfig& config);
+  static std::unique_ptr<Machine> make(MachineSnapshot& snapshot, std::vector<DiskImage> disks);
   Status boot();
   Status set_state(const MachineState& state);
 
   bool paused() const { return clock_.now_ns() < paused_until_ns_; }
   void sync_clock() { clock_.set_instructions(cpu_.s.instructions); }
+  void postpone(u64 by_ns);
   void dispatch_due_events();
   u64 budget(const RunLimits& limits) const;
   void end(StopReason reason, u32 status = 0, std::string message = {});

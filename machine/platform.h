@@ -68,6 +68,7 @@ class Platform {
   const Uart16550& uart() const { return uart_; }
   void on_event(u32 target, u32 kind, u64 argument);
   TimerJitter& timer_jitter() { return timer_jitter_; }
+  void advance_date(u64 seconds) { rtc_.advance_date(seconds); }
   /// Around a change of the oscillator.
   void clock_changing();
   void clock_changed();

@@ -56,6 +56,10 @@ const VirtioConsole& VirtioSlots::agent() const {
   return *agent_;
 }
 
+void VirtioSlots::postpone(u64 by_ns) {
+  for (const auto& disk : disks_) disk->postpone(by_ns);
+}
+
 void VirtioSlots::reseed(u64 seed, u64 machine_id) {
   rng_.set_state({entropy_stream(seed, machine_id).state()});
   for (std::size_t i = 0; i < disks_.size(); ++i) disks_[i]->reseed_faults(disk_stream(seed, machine_id, i));

@@ -64,6 +64,8 @@ class VirtioSlots {
   const VirtioConsole& agent() const;
   VirtioBlk& disk(std::size_t index) { return *disks_.at(index); }
   std::size_t count() const { return devices_.size(); }
+  /// As if the machine had been powered on this much later.
+  void postpone(u64 by_ns);
   /// The streams of all devices, as at power-on.
   void reseed(u64 seed, u64 machine_id);
 

@@ -39,6 +39,10 @@ std::optional<Event> EventQueue::pop_due(u64 now_ns) {
   return event;
 }
 
+void EventQueue::postpone(u64 by_ns) {
+  for (Event& event : state_.events) event.time_ns += std::min(by_ns, kNever - event.time_ns);
+}
+
 void EventQueue::set_state(EventQueueState state) {
   std::sort(state.events.begin(), state.events.end(), fires_before);
   state_.next_sequence = state.next_sequence;

@@ -43,6 +43,9 @@ class EventQueue {
   /// Takes the first event if it is due at `now_ns`.
   std::optional<Event> pop_due(u64 now_ns);
 
+  /// Moves all pending events into the future.
+  void postpone(u64 by_ns);
+
   const EventQueueState& state() const { return state_; }
   /// Takes over a saved state. A state that did not come from state() is put in order: sorted, the first event of each
   /// (target, kind) kept, the sequence counter raised above all events.

@@ -41,6 +41,9 @@ class Oscillator {
   /// At machine time `now_ns` what is shown jumps by `delta_ns`.
   void step(u64 now_ns, i64 delta_ns);
 
+  /// As if power-on had been this much later: shows the same when the machine's time is that much further.
+  void postpone(u64 by_ns) { state_.origin_ns += by_ns; }
+
   const OscillatorState& state() const { return state_; }
   /// Takes over a saved state; a zero in the rate counts as 1.
   void set_state(const OscillatorState& state);

@@ -41,6 +41,9 @@ class VirtualClock {
   /// One instruction takes numerator/denominator nanoseconds from now on; both are at least 1.
   void set_rate(u64 numerator, u64 denominator);
 
+  /// As if power-on had been this much later.
+  void postpone(u64 by_ns) { state_.base_ns += by_ns; }
+
   const VirtualClockState& state() const { return state_; }
   /// Takes over a saved state; a zero in the rate (never saved by a clock) counts as 1.
   void set_state(const VirtualClockState& state);

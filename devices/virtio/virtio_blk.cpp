@@ -194,6 +194,11 @@ void VirtioBlk::count(const BlkRequestHeader& header, bool failed) {
   }
 }
 
+void VirtioBlk::postpone(u64 by_ns) {
+  state_.transfer_end_ns = later(state_.transfer_end_ns, by_ns);
+  for (VirtioBlkInFlight& request : state_.in_flight) request.due_ns = later(request.due_ns, by_ns);
+}
+
 bool VirtioBlk::power_cut(const PowerCut& cut) {
   bool ok = true;
   if (cut.torn && usable(0)) {

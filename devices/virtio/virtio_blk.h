@@ -79,6 +79,8 @@ class VirtioBlk final : public VirtioDevice {
 
   void set_faults(const DiskFaults& faults) { state_.faults = faults; }
   void reseed_faults(const RandomStream& stream) { state_.fault_stream = stream.state(); }
+  /// As if the machine had been powered on this much later.
+  void postpone(u64 by_ns);
   /// What the medium holds after a power cut. False after a host error.
   bool power_cut(const PowerCut& cut);
 

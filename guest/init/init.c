@@ -7,11 +7,13 @@
 //   bhvm.hostname=NAME      bhvm.ip=A.B.C.D/BITS    bhvm.gateway=A.B.C.D    (eth0)
 //   root=DEV, bhvm.root=DEV (from an initramfs) mount DEV and go on in there; rootfstype=, ro, rw as for the kernel
 //   bhvm.overlay=1          lay a tmpfs over the root, which stays read-only: nothing reaches the disk
+//   bhvm.agent=1            do what the agent's channel says (agent.c) instead of the above; a root is mounted then
 //   init=PATH               (with a root switched to) run the image's own init as process 1 instead
 //
 // A mistake is one sentence on the console and exit status 125. A command that cannot be run is 127, one killed by
 // signal N is 128+N, as in a shell.
 #define _GNU_SOURCE
+#include "init.h"
 #include "machine_exit.h"
 
 #include <arpa/inet.h>
@@ -36,27 +38,10 @@
 #include <unistd.h>
 
 enum {
-    kMaxWords = 256,
-    kExitInitError = 125,
-    kExitCannotRun = 127,
     kDiskWaitMs = 5000,   // a disk that is not there after this long will not come
     kGraceMs = 2000,      // between SIGTERM and SIGKILL at the end
     kTmpfsMagic = 0x01021994,
     kRamfsMagic = 0x858458f6,
-};
-
-// What the command line asks for. Texts point into `g_cmdline`; NULL where nothing was said.
-struct Request {
-    const char* command_text;
-    char* words[kMaxWords];  // after "--", ending in NULL
-    const char* hostname;
-    const char* ip;
-    const char* gateway;
-    const char* root;
-    const char* root_type;
-    const char* own_init;
-    bool root_read_only;
-    bool overlay;
 };
 
 static char g_cmdline[8192];
@@ -69,8 +54,7 @@ static void sleep_ms(long ms) {
 // ---------------------------------------------------------------------------------------------------------------
 // The end
 
-// Stops the machine: status 0 is an ordinary power-off, any other goes through the exit port first.
-static void __attribute__((noreturn)) stop_machine(int status) {
+void stop_machine(int status) {
     sync();
     if (status != 0) {
         write_exit_port((unsigned char)status);
@@ -81,7 +65,7 @@ static void __attribute__((noreturn)) stop_machine(int status) {
     }
 }
 
-static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char* format, ...) {
+void fail(const char* format, ...) {
     char text[512];
     va_list arguments;
     va_start(arguments, format);
@@ -91,8 +75,7 @@ static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char* for
     stop_machine(kExitInitError);
 }
 
-// Ends every other process, first politely, then not; leaves the disks unmounted or read-only.
-static void end_processes_and_disks(void) {
+void end_processes_and_disks(void) {
     kill(-1, SIGTERM);
     for (int waited = 0; waited < kGraceMs; waited += 10) {
         pid_t pid;
@@ -192,6 +175,11 @@ static void read_request(struct Request* request) {
                 fail("bhvm.overlay=%s is neither 0 nor 1.", value);
             }
             request->overlay = strcmp(value, "1") == 0;
+        } else if ((value = value_of(word, "bhvm.agent="))) {
+            if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
+                fail("bhvm.agent=%s is neither 0 nor 1.", value);
+            }
+            request->agent = strcmp(value, "1") == 0;
         } else if ((value = value_of(word, "bhvm."))) {
             fail("the kernel command line has the unknown parameter '%s'.", word);
         } else if ((value = value_of(word, "root="))) {
@@ -253,7 +241,7 @@ static void mount_one(const struct Mount* m) {
 }
 
 // A kernel without one of these, or a read-only root without the folder, still runs most commands.
-static void mount_all(void) {
+void mount_all(void) {
     for (size_t i = 0; i < sizeof kMounts / sizeof kMounts[0]; ++i) {
         mount_one(&kMounts[i]);
     }
@@ -274,7 +262,7 @@ static bool in_initramfs(void) {
     return statfs("/", &root) == 0 && (root.f_type == kTmpfsMagic || root.f_type == kRamfsMagic);
 }
 
-static void mount_device(const char* device, const char* where, const char* type, bool read_only) {
+void mount_device(const char* device, const char* where, const char* type, bool read_only) {
     for (int waited = 0; access(device, F_OK) != 0; waited += 10) {
         if (waited >= kDiskWaitMs) {
             fail("the root device %s is not there; is the disk attached?", device);
@@ -318,8 +306,7 @@ static void switch_to_overlay(const char* lower, const char* staging) {
     switch_root(merged);
 }
 
-// Returns whether the root was switched.
-static bool enter_root(const struct Request* request) {
+bool enter_root(const struct Request* request) {
     if (!in_initramfs()) {
         if (request->overlay) {
             switch_to_overlay("/", "/run");
@@ -406,7 +393,7 @@ static void configure_eth0(int fd, const struct Request* request) {
     }
 }
 
-static void set_up_network(const struct Request* request) {
+void set_up_network(const struct Request* request) {
     if (request->hostname != NULL && sethostname(request->hostname, strlen(request->hostname)) != 0) {
         fail("cannot set the host name '%s': %s.", request->hostname, strerror(errno));
     }
@@ -429,7 +416,7 @@ static void set_up_network(const struct Request* request) {
 // ---------------------------------------------------------------------------------------------------------------
 // The console and the command
 
-static void use_as_standard_streams(int fd) {
+void use_as_standard_streams(int fd) {
     for (int i = 0; i < 3; ++i) {
         dup2(fd, i);
     }
@@ -438,7 +425,7 @@ static void use_as_standard_streams(int fd) {
     }
 }
 
-static void open_console(void) {
+void open_console(void) {
     int fd = open("/dev/console", O_RDWR);
     if (fd >= 0) {
         use_as_standard_streams(fd);
@@ -473,7 +460,7 @@ static void take_terminal(void) {
     }
 }
 
-static void set_environment(void) {
+void set_environment(void) {
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
     setenv("HOME", "/root", 1);
     setenv("USER", "root", 1);
@@ -489,7 +476,7 @@ static void set_environment(void) {
     }
 }
 
-static void __attribute__((noreturn)) run_command(struct Request* request) {
+void run_command(struct Request* request) {
     char* shell_command[] = {"/bin/sh", "-c", (char*)request->command_text, NULL};
     char* interactive[] = {"/bin/sh", "-i", NULL};
     char** command = request->words;
@@ -530,6 +517,9 @@ int main(void) {
     open_console();
     static struct Request request;
     read_request(&request);
+    if (request.agent) {
+        run_agent(&request);
+    }
     bool switched = enter_root(&request);
     open_console();
     if (switched && request.own_init != NULL) {
