@@ -119,7 +119,7 @@ Status Session::open_machine() {
   config.rate_denominator = options_.rate.denominator;
   config.rtc_epoch_s = options_.rtc_epoch_s;
   config.command_line = options_.append;
-  config.disks = options_.disks;
+  config.disks.assign(options_.disks.begin(), options_.disks.end());
   if (!options_.kernel.empty()) {
     Result<std::vector<u8>> file = read_file(options_.kernel, "kernel");
     if (!file) return file.error();

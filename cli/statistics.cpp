@@ -29,6 +29,7 @@ int exit_status_of(const Stop& stop) {
       return 123;
     case StopReason::kHaltedForever:
     case StopReason::kIdle:
+    case StopReason::kPowerCut:
       return 124;
     case StopReason::kReset:
       return 125;
