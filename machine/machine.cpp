@@ -387,7 +387,7 @@ void Machine::postpone(u64 by_ns) {
   queue_.postpone(by_ns);
   virtio_.postpone(by_ns);
   if (paused_until_ns_ != 0) paused_until_ns_ += std::min(by_ns, EventQueue::kNever - paused_until_ns_);
-  platform_.advance_date(by_ns / kNsPerSecond);
+  platform_.advance_date((by_ns + kNsPerSecond / 2) / kNsPerSecond);  // the RTC keeps the phase of its seconds
 }
 
 std::unique_ptr<Machine> Machine::make(MachineSnapshot& snapshot, std::vector<DiskImage> disks) {

@@ -90,7 +90,9 @@ class Node {
   std::pair<std::string, int> command(const std::string& text, u64 ns = 60 * kSecond) {
     const std::string id = std::to_string(++commands_);
     const std::size_t before = channel.size();
-    say("run " + id + " " + text + "\n");
+    std::string escaped;
+    for (const char c : text) escaped += c == '\\' ? "\\\\" : c == '\n' ? "\\n" : std::string(1, c);
+    say("run " + id + " " + escaped + "\n");
     const std::string done = "\ndone " + id + " ";
     if (!wait_for(channel, done, ns)) return {"", -1};
     run_for(kMillisecond);

@@ -42,7 +42,7 @@ TEST_F(Agent, WaitsIdleAndTakesOnAnIdentity) {
   EXPECT_EQ(node.command("cat /sys/class/net/eth0/address; ip -4 addr show eth0 | grep -c 10.1.2.3/24; date +%s"),
             std::pair(std::string("02:00:00:00:0a:0b\n1\n2000000000\n"), 0));
   EXPECT_THAT(node.command("cat /etc/hosts").first, HasSubstr("10.1.2.4 beta b\n"));
-  EXPECT_EQ(node.command("printf 'a\\\\\\\\b'; kill -9 $$").second, 128 + 9);
+  EXPECT_EQ(node.command("echo 'a\\b'\nkill -9 $$"), std::pair(std::string("a\\\\b\n"), 128 + 9));
   node.say("clock c -5000000000\n");
   ASSERT_TRUE(node.wait_for(node.channel, "\ndone c 0\n"));
   EXPECT_THAT(node.command("date +%s").first, testing::StartsWith("199999999"));
@@ -99,9 +99,9 @@ TEST_F(Agent, ASnapshotBecomesAMachineOfALaterTime) {
   EXPECT_LE(std::stoul(text), (ready_ns + run_ns) / kSecond + 2) << "its uptime is its own";
   // Hours, minutes and seconds of the RTC: 1,500,000,000 is 02:40:00, and 1000 s are 16:40.
   const std::string read =
-      "for r in 4 2 0; do printf \\\\$(printf %03o $r) | dd of=/dev/port bs=1 seek=112 2>/dev/null; "
-      "dd if=/dev/port bs=1 skip=113 count=1 2>/dev/null | od -An -tx1; done | tr -d '\\n'";
-  EXPECT_THAT(node.command(read).first, testing::StartsWith(" 02 56 4"));
+      "for r in '\\004' '\\002' '\\000'; do printf $r | dd of=/dev/port bs=1 seek=112 2>/dev/null; "
+      "dd if=/dev/port bs=1 skip=113 count=1 2>/dev/null | od -An -tx1; done | tr -d '\n'";
+  EXPECT_THAT(node.command(read).first, testing::StartsWith(" 02 56 "));
 }
 
 }  // namespace
