@@ -13,7 +13,7 @@ Network::Network(NetworkConfig config, u64 seed)
     : config_(std::move(config)), switch_(static_cast<u32>(config_.ports.size())) {
   links_.reserve(config_.ports.size() * config_.ports.size());
   for (const std::string& from : config_.ports) {
-    for (const std::string& to : config_.ports) links_.emplace_back(seed, from + "/" + to, config_.link);
+    for (const std::string& to : config_.ports) links_.emplace_back(seed, fmt::format("{}/{}", from, to), config_.link);
   }
 }
 
