@@ -53,6 +53,23 @@ inline std::vector<u8> cpio_of(const std::string& name, const std::vector<u8>& c
   return {out.begin(), out.end()};
 }
 
+/// tests/end_to_end/guest_program.c as /guest-program in the guest.
+inline std::vector<u8> guest_program() {
+  return cpio_of("guest-program", read_file(BHVM_GUEST_PROGRAM, "guest program").value());
+}
+
+/// A new file with an empty ext4 file system, the same in every run.
+inline std::string make_ext4(const Folder& folder, unsigned megabytes, const std::string& name = "disk.ext4") {
+  const std::string path = folder.file(name);
+  const std::string command =
+      "PATH=$PATH:/usr/sbin:/sbin E2FSPROGS_FAKE_TIME=1700000000 mke2fs -qq -F -t ext4 -b 4096 "
+      "-U 6268766d-0000-4000-8000-000000000003 "
+      "-E hash_seed=6268766d-0000-4000-8000-000000000004,lazy_itable_init=0,lazy_journal_init=0 " +
+      path + " " + std::to_string(megabytes) + "M 2>/dev/null >/dev/null";
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+  return path;
+}
+
 class Node {
  public:
   explicit Node(std::unique_ptr<Machine> machine) : machine_(std::move(machine)) {
