@@ -123,7 +123,7 @@ static int verify_records(const char* folder) {
 
 // ---- Threads ----
 
-enum { kLog = 1 << 20, kSteps = 20000 };
+enum { kLog = 16 << 20, kSteps = 1000000 };
 static _Atomic unsigned g_next;
 static uint8_t g_log[kLog];
 
@@ -147,8 +147,10 @@ static int run_threads(int count) {
     uint64_t digest = g_next;
     int switches = 0;
     for (unsigned i = 0; i < g_next; ++i) {
-        digest = mix(digest + g_log[i]);
-        switches += i > 0 && g_log[i] != g_log[i - 1];
+        if (i > 0 && g_log[i] != g_log[i - 1]) {
+            digest = mix(digest + i * 16ULL + g_log[i]);
+            ++switches;
+        }
     }
     printf("interleaving %016llx steps %u lost %u switches %d\n", (unsigned long long)digest, g_next,
            (unsigned)count * kSteps - g_next, switches);
@@ -192,8 +194,8 @@ static int use_disk(const char* path, int count) {
         die(path);
     }
     for (int i = 0; i < count; ++i) {
-        memset(bytes, i + 1, sizeof bytes);
         long long start = now_ns(CLOCK_MONOTONIC);
+        memset(bytes, (int)(start / 1024), sizeof bytes);  // another value each time
         int write_error = pwrite(fd, bytes, sizeof bytes, i * 4096L) == sizeof bytes ? 0 : errno;
         long long written = now_ns(CLOCK_MONOTONIC);
         int sync_error = fsync(fd) == 0 ? 0 : errno;
