@@ -6,7 +6,9 @@
 
 #include "cli/info_command.h"
 #include "cli/options.h"
+#include "cli/replay_command.h"
 #include "cli/run_command.h"
+#include "cli/sim_command.h"
 
 namespace bhvm::cli {
 namespace {
@@ -24,6 +26,10 @@ int dispatch(int argc, const char* const* argv) {
       return info_command();
     case Options::Command::kRun:
       return run_command(options.value().run);
+    case Options::Command::kSim:
+      return sim_command(options.value().sim);
+    case Options::Command::kReplay:
+      return replay_command(options.value().replay);
   }
   return 2;
 }

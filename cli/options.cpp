@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <thread>
 
 namespace bhvm::cli {
 namespace {
@@ -18,6 +20,18 @@ Examples:
 In a terminal, Ctrl-C ends the run, Ctrl-A X too, and Ctrl-A C sends the guest a Ctrl-C.
 Exit status: the guest's own (exit port), 0 power-off, 2 bad usage or a failing host, 120 guest panic, 121 triple fault,
 122 unsupported instruction, 123 limit reached, 124 halted for ever, 125 reset, 130 stopped by the user.)";
+
+constexpr const char* kSimExamples = R"(
+Examples:
+  bhvm sim scenarios/redis-sentinel.toml
+  bhvm sim scenarios/redis-sentinel.toml --seed 7 --out run7
+  bhvm replay run7
+
+docs/SCENARIO.md describes scenarios and what --out holds. Ctrl-C ends the run cleanly.
+Exit status: 0 all properties held, 1 a property failed, 2 bad usage or a failing host, 130 stopped by the user.)";
+
+constexpr const char* kReplayExamples = R"(
+Exit status: 0 the same run, 1 another one, 2 it cannot be repeated, 130 stopped by the user.)";
 
 // A value with a syntax of its own: parsed after CLI11, so that its complaint is the sentence the user reads.
 template <class T>
@@ -37,6 +51,55 @@ Status take(const Quantity<T>& quantity) {
   return success();
 }
 
+constexpr u64 kJobsMost = 256;
+
+struct SimTexts {
+  std::string seed, max_time, hash_every, jobs;
+};
+
+void add_sim_options(CLI::App& command, SimOptions& sim, SimTexts& texts) {
+  command.footer(kSimExamples);
+  command.add_option("scenario", sim.scenario, "Scenario file (TOML)")->type_name("FILE")->required();
+  command.add_option("--seed", texts.seed, "Seed, instead of the scenario's")->type_name("N");
+  command.add_option("--jobs", texts.jobs, "Threads [one for each of the host's processors]; the run is the same")
+      ->type_name("N");
+  command.add_option("--out", sim.out, "Folder for logs, capture, statistics and what repeats the run")
+      ->type_name("DIR");
+  command.add_option("--max-time", texts.max_time, "Virtual time that the run takes at most (60s)")->type_name("TIME");
+  command.add_option("--hash-every", texts.hash_every, "Virtual time between two recorded state hashes (1s)")
+      ->type_name("TIME");
+  command.add_flag("--quiet", sim.quiet, "Only the closing lines");
+}
+
+void add_replay_options(CLI::App& command, ReplayOptions& replay, SimTexts& texts) {
+  command.footer(kReplayExamples);
+  command.add_option("folder", replay.folder, "Folder that bhvm sim --out wrote")->type_name("DIR")->required();
+  command.add_option("--jobs", texts.jobs, "Threads [one for each of the host's processors]; the run is the same")
+      ->type_name("N");
+  command.add_flag("--quiet", replay.quiet, "Only the closing lines");
+}
+
+/// An option that was not given stays unset.
+Status take_optional(const char* option, const std::string& text, Result<u64> (*parse)(const std::string&),
+                     std::optional<u64>& value) {
+  if (text.empty()) return success();
+  u64 parsed = 0;
+  if (Status status = take(Quantity<u64>{option, text, parse, &parsed}); !status) return status;
+  value = parsed;
+  return success();
+}
+
+Status take_jobs(const std::string& text, unsigned& jobs) {
+  jobs = std::max(1U, std::thread::hardware_concurrency());
+  if (text.empty()) return success();
+  const Result<u64> value = parse_count(text);
+  if (!value || value.value() < 1 || value.value() > kJobsMost) {
+    return Error{fmt::format("--jobs: \"{}\" is no number of threads from 1 to {}.", text, kJobsMost)};
+  }
+  jobs = static_cast<unsigned>(value.value());
+  return success();
+}
+
 }  // namespace
 
 Result<Options> parse_options(int argc, const char* const* argv) {
@@ -50,6 +113,11 @@ Result<Options> parse_options(int argc, const char* const* argv) {
   CLI::App& info = *app.add_subcommand("info", "Describe the machine: CPU, devices, memory map");
   CLI::App& command = *app.add_subcommand("run", "Boot a kernel; its console is standard input and output");
   command.footer(kExamples);
+  SimTexts texts;
+  CLI::App& sim = *app.add_subcommand("sim", "Run a scenario: machines on a network, with faults and properties");
+  add_sim_options(sim, options.sim, texts);
+  CLI::App& replay = *app.add_subcommand("replay", "Repeat a run of bhvm sim and compare");
+  add_replay_options(replay, options.replay, texts);
 
   Quantity<u64> quantities[] = {
       {"--memory", "", parse_size_bytes, &run.memory_bytes},
@@ -98,14 +166,21 @@ Result<Options> parse_options(int argc, const char* const* argv) {
   command.add_flag("--quiet", run.quiet, "No progress line and no closing line on standard error");
 
   const std::string_view first = argc > 1 ? argv[1] : "";
-  if (first.empty()) return Error{"Give a command, bhvm run or bhvm info; see bhvm --help."};
-  if (first[0] != '-' && first != "run" && first != "info") {
-    return Error{fmt::format("\"{}\" is no command; the commands are run and info, see bhvm --help.", first)};
+  if (first.empty()) return Error{"Give a command, for example bhvm sim or bhvm run; see bhvm --help."};
+  if (first[0] != '-' && first != "run" && first != "info" && first != "sim" && first != "replay") {
+    return Error{
+        fmt::format("\"{}\" is no command; the commands are sim, replay, run and info, see bhvm --help.", first)};
   }
+  const auto parsed = [&]() -> CLI::App& {
+    for (CLI::App* const one : {&command, &info, &sim, &replay}) {
+      if (one->parsed()) return *one;
+    }
+    return app;
+  };
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    options.text = command.parsed() ? command.help() : info.parsed() ? info.help() : app.help();
+    options.text = parsed().help();
     return options;
   } catch (const CLI::CallForVersion& version) {
     options.text = std::string(version.what()) + "\n";
@@ -113,11 +188,32 @@ Result<Options> parse_options(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     std::string message = error.what();
     while (!message.empty() && (message.back() == '\n' || message.back() == '.')) message.pop_back();
-    return Error{fmt::format("{}; see bhvm{} --help.", message, command.parsed() ? " run" : "")};
+    const std::string name = &parsed() == &app ? "" : " " + parsed().get_name();
+    return Error{fmt::format("{}; see bhvm{} --help.", message, name)};
   }
 
-  options.command = info.parsed() ? Options::Command::kInfo : Options::Command::kRun;
-  if (info.parsed()) return options;
+  if (info.parsed()) {
+    options.command = Options::Command::kInfo;
+    return options;
+  }
+  if (sim.parsed()) {
+    options.command = Options::Command::kSim;
+    SimOptions& chosen = options.sim;
+    for (const Status& status :
+         {take_optional("--seed", texts.seed, parse_count, chosen.seed),
+          take_optional("--max-time", texts.max_time, parse_duration_ns, chosen.max_time_ns),
+          take_optional("--hash-every", texts.hash_every, parse_duration_ns, chosen.hash_every_ns),
+          take_jobs(texts.jobs, chosen.jobs)}) {
+      if (!status) return status.error();
+    }
+    return options;
+  }
+  if (replay.parsed()) {
+    options.command = Options::Command::kReplay;
+    if (Status status = take_jobs(texts.jobs, options.replay.jobs); !status) return status.error();
+    return options;
+  }
+  options.command = Options::Command::kRun;
   for (const Quantity<u64>& quantity : quantities) {
     if (Status status = take(quantity); !status) return status.error();
   }

@@ -1,6 +1,7 @@
 // The command line of `bhvm`, parsed and checked. docs/CLI.md describes it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,10 +35,28 @@ struct RunOptions {
   bool quiet = false;
 };
 
+struct SimOptions {
+  std::string scenario;
+  std::optional<u64> seed;  // unset: the scenario's, here and below
+  std::optional<u64> max_time_ns;
+  std::optional<u64> hash_every_ns;
+  unsigned jobs = 1;
+  std::string out;  // folder; empty: nothing is written
+  bool quiet = false;
+};
+
+struct ReplayOptions {
+  std::string folder;
+  unsigned jobs = 1;
+  bool quiet = false;
+};
+
 struct Options {
-  enum class Command { kNone, kRun, kInfo };
+  enum class Command { kNone, kRun, kInfo, kSim, kReplay };
   Command command = Command::kNone;  // kNone: --help or --version, whose text is in `text`
   RunOptions run;
+  SimOptions sim;
+  ReplayOptions replay;
   std::string text;
 };
 

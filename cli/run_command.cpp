@@ -4,15 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <csignal>
-#include <ctime>
 #include <memory>
 #include <optional>
 
+#include "cli/host_clock.h"
 #include "cli/input_record.h"
 #include "cli/output_stream.h"
 #include "cli/statistics.h"
+#include "cli/stop_signal.h"
 #include "cli/terminal.h"
 #include "machine/file_io.h"
 #include "machine/machine.h"
@@ -25,26 +24,6 @@ namespace {
 constexpr u64 kSliceInstructions = 10'000'000;
 constexpr u64 kInputSliceNs = 1'000'000;
 constexpr double kProgressInterval_s = 0.5;
-
-// Set by SIGINT and SIGTERM: the one thing of the command that a signal handler has to reach.
-std::atomic<bool> stop_requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
-
-void catch_signals() {
-  struct sigaction stop{};
-  stop.sa_handler = [](int) { stop_requested = true; };
-  sigaction(SIGINT, &stop, nullptr);
-  sigaction(SIGTERM, &stop, nullptr);
-  struct sigaction ignore{};
-  ignore.sa_handler = SIG_IGN;
-  sigaction(SIGPIPE, &ignore, nullptr);  // a closed pipe is a failed write, with a sentence
-}
-
-double clock_s(clockid_t clock) {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
 
 int complain(const Error& error) {
   fmt::print(stderr, "bhvm: {}\n", error.message);
@@ -173,7 +152,7 @@ RunLimits Session::next_limits() const {
   RunLimits limits;
   limits.instructions = std::min(options_.instruction_limit, instructions + kSliceInstructions);
   limits.time_ns = options_.time_limit_ns;
-  limits.stop_request = &stop_requested;
+  limits.stop_request = &stop_requested();
   limits.stop_when_idle = input_->is_terminal();
   if (const u64 every = options_.hash_every; every != 0) {
     limits.instructions = std::min(limits.instructions, (instructions / every + 1) * every);
@@ -215,7 +194,7 @@ Status Session::replay_due_input() {
 void Session::take_live_input() {
   if (machine_->console_input_room() < StandardInput::kReadMax) return;  // the guest is behind with what it has
   type(input_->read(0));
-  if (input_->stop_requested()) stop_requested = true;
+  if (input_->stop_requested()) stop_requested() = true;
 }
 
 // The guest of a terminal idles as long as a real one would: the next event is not due before that time has passed on
@@ -227,14 +206,14 @@ void Session::wait_for_input_or_event() {
   const bool room = machine_->console_input_room() >= StandardInput::kReadMax;
   const std::vector<u8> bytes = room ? input_->read(next_ns - start_ns) : std::vector<u8>();
   const u64 waited_ns = static_cast<u64>((clock_s(CLOCK_MONOTONIC) - wall_s) * 1e9);
-  const bool interrupted = !bytes.empty() || !input_->open() || input_->stop_requested() || stop_requested;
+  const bool interrupted = !bytes.empty() || !input_->open() || input_->stop_requested() || stop_requested();
   RunLimits limits;
   // At least a nanosecond on: what is due at this one has been dispatched, and a moment is before that.
   limits.time_ns = interrupted ? std::min(next_ns, start_ns + std::max<u64>(1, waited_ns)) : next_ns;
   limits.time_ns = std::min(limits.time_ns, options_.time_limit_ns);
   stop_ = machine_->run_until(limits);
   type(bytes);
-  if (input_->stop_requested()) stop_requested = true;
+  if (input_->stop_requested()) stop_requested() = true;
 }
 
 // Halted with no event to come: only input can wake the guest. False when there is none.
@@ -246,15 +225,15 @@ bool Session::wake_by_input() {
     return true;
   }
   constexpr u64 kForever = ~u64{0};
-  while (input_->open() && !stop_requested) {
+  while (input_->open() && !stop_requested()) {
     const std::vector<u8> bytes = input_->read(kForever);
-    if (input_->stop_requested()) stop_requested = true;
+    if (input_->stop_requested()) stop_requested() = true;
     if (bytes.empty()) continue;
     machine_->idle_until(machine_->now_ns() + 1);
     type(bytes);
     return true;
   }
-  if (stop_requested) stop_ = {StopReason::kStopRequest, 0, {}};
+  if (stop_requested()) stop_ = {StopReason::kStopRequest, 0, {}};
   return false;
 }
 
@@ -352,7 +331,7 @@ Status Session::finish(int& exit_status) {
 }  // namespace
 
 int run_command(const RunOptions& options) {
-  catch_signals();
+  catch_stop_signals();
   Session session(options);
   int exit_status = 2;
   if (Status status = session.open(); !status) return complain(status.error());

@@ -27,11 +27,12 @@ constexpr i64 kNodesMost = 64;
 
 class Parser {
  public:
-  Parser(const toml::table& root, ScenarioFile& file, Complaints& complaints)
+  Parser(const toml::table& root, ScenarioFile& file, Complaints& complaints, HostFiles host_files)
       : root_(root, "a scenario", scenario_keys(), complaints),
         file_(file),
         scenario_(file.scenario),
         complaints_(complaints),
+        host_files_(host_files),
         folder_(fs::absolute(file.path).parent_path()) {}
 
   void run() {
@@ -50,6 +51,13 @@ class Parser {
  private:
   std::string host_path(const std::string& path) const {
     return path.empty() ? path : fs::path(folder_ / path).lexically_normal().string();
+  }
+
+  bool is_missing_file(const std::string& path) const {
+    return host_files_ == HostFiles::kCheck && !fs::is_regular_file(path);
+  }
+  bool is_missing_folder(const std::string& path) const {
+    return host_files_ == HostFiles::kCheck && !fs::is_directory(path);
   }
 
   void general() {
@@ -136,17 +144,17 @@ class Parser {
     for (std::string* path : {&recipe.folder, &recipe.oci, &recipe.kernel}) *path = host_path(*path);
     for (std::string& program : recipe.programs) {
       program = host_path(program);
-      if (!program.ends_with(".c") || !fs::is_regular_file(program)) {
+      if (!program.ends_with(".c") || is_missing_file(program)) {
         table.complain("programs", fmt::format("\"programs\" of image {}: {} is no C file.", name, program));
       }
     }
-    if (!recipe.folder.empty() && !fs::is_directory(recipe.folder)) {
+    if (!recipe.folder.empty() && is_missing_folder(recipe.folder)) {
       table.complain("folder", fmt::format("\"folder\" of image {}: {} is no folder.", name, recipe.folder));
     }
-    if (!recipe.oci.empty() && !fs::exists(recipe.oci)) {
+    if (!recipe.oci.empty() && is_missing_file(recipe.oci) && is_missing_folder(recipe.oci)) {
       table.complain("oci", fmt::format("\"oci\" of image {}: there is no {}.", name, recipe.oci));
     }
-    if (!recipe.kernel.empty() && !fs::is_regular_file(recipe.kernel)) {
+    if (!recipe.kernel.empty() && is_missing_file(recipe.kernel)) {
       (table.has("kernel") ? table : root_)
           .complain("kernel", fmt::format("\"kernel\": there is no file {}.", recipe.kernel));
     }
@@ -166,7 +174,7 @@ class Parser {
       added.read("to", to);
       if (!to.starts_with('/')) added.complain("to", fmt::format("\"{}\" is no absolute path in the guest.", to));
       from = host_path(from);
-      if (added.has("from") && !fs::is_directory(from)) added.complain("from", fmt::format("{} is no folder.", from));
+      if (added.has("from") && is_missing_folder(from)) added.complain("from", fmt::format("{} is no folder.", from));
       recipe.added.emplace_back(from, to);
     }
   }
@@ -272,7 +280,7 @@ class Parser {
         if (size_bytes < kDiskLeastBytes) described.complain("size", "a disk is at least 1M large.");
         if (disk.filesystem != "ext4") described.complain("filesystem", "a new disk is formatted as ext4.");
         file_.disks.push_back({node_index, static_cast<u32>(node.disks.size()), size_bytes});
-      } else if (!fs::is_regular_file(disk.image)) {
+      } else if (is_missing_file(disk.image)) {
         described.complain("image", fmt::format("there is no file {}.", disk.image));
       }
       node.disks.push_back(std::move(disk));
@@ -424,6 +432,7 @@ class Parser {
   ScenarioFile& file_;
   Scenario& scenario_;
   Complaints& complaints_;
+  HostFiles host_files_;
   fs::path folder_;
   std::string kernel_;
   std::vector<std::string> image_names_;
@@ -432,14 +441,14 @@ class Parser {
 
 }  // namespace
 
-Result<ScenarioFile> parse_scenario(const std::string& text, const std::string& path) {
+Result<ScenarioFile> parse_scenario(const std::string& text, const std::string& path, HostFiles host_files) {
   ScenarioFile file;
   file.path = path;
   file.text = text;
   Complaints complaints(path);
   try {
     const toml::table root = toml::parse(text, path);
-    Parser(root, file, complaints).run();
+    Parser(root, file, complaints, host_files).run();
   } catch (const toml::parse_error& error) {
     complaints.add(error.source(), fmt::format("this is no TOML: {}.", error.description()));
   }

@@ -40,9 +40,13 @@ struct ScenarioFile {
   std::vector<DiskRecipe> disks;
 };
 
+/// Whether folders and files that a scenario names must be there: not when it is read again to repeat a run.
+enum class HostFiles { kCheck, kIgnore };
+
 /// Paths in the file are relative to its folder; in the result they stand as absolute ones. An error has a line for
 /// each thing that is wrong, with file and line number.
-Result<ScenarioFile> parse_scenario(const std::string& text, const std::string& path);
+Result<ScenarioFile> parse_scenario(const std::string& text, const std::string& path,
+                                    HostFiles host_files = HostFiles::kCheck);
 Result<ScenarioFile> read_scenario(const std::string& path);
 
 }  // namespace bhvm::cli
