@@ -68,6 +68,9 @@ std::string identity_lines(const AgentIdentity& identity) {
   for (const AgentMount& mount : identity.mounts) {
     lines += fmt::format("mount {} {} {}\n", mount.device, mount.directory, mount.filesystem);
   }
+  if (identity.date_ns != 0) {
+    lines += fmt::format("date {}.{:09}\n", identity.date_ns / 1'000'000'000, identity.date_ns % 1'000'000'000);
+  }
   const std::array<u64, 4>& seed = identity.seed;
   lines += fmt::format("seed {:016x}{:016x}{:016x}{:016x}\n", seed[0], seed[1], seed[2], seed[3]);
   if (!identity.command.empty()) lines += fmt::format("command {}\n", escape(identity.command));
@@ -75,6 +78,10 @@ std::string identity_lines(const AgentIdentity& identity) {
 }
 
 std::string run_line(u64 id, const std::string& command) { return fmt::format("run {} {}\n", id, escape(command)); }
+
+std::string fill_line(u64 id, const std::string& path, bool full) {
+  return fmt::format("{} {} {}\n", full ? "fill" : "unfill", id, escape(path));
+}
 
 AgentMessage parse_agent_line(std::string_view line) {
   const AgentMessage unknown{AgentMessageKind::kUnknown, 0, 0, std::string(line)};

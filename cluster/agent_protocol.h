@@ -33,12 +33,15 @@ struct AgentIdentity {
   std::vector<std::pair<u32, std::string>> hosts;  // address and name of every node
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<AgentMount> mounts;
+  u64 date_ns = 0;            // since 1970; 0: what the clock of the machine says
   std::array<u64, 4> seed{};  // for the guest's random numbers
   std::string command;        // for /bin/sh -c; empty: none
 };
 
 std::string identity_lines(const AgentIdentity& identity);
 std::string run_line(u64 id, const std::string& command);
+/// Takes all free space of the file system at `path`, or gives it back.
+std::string fill_line(u64 id, const std::string& path, bool full);
 inline constexpr std::string_view kAgentStop = "stop\n";
 
 enum class AgentMessageKind : u8 { kReady, kStarted, kExited, kKilled, kOutput, kDone, kError, kUnknown };

@@ -10,7 +10,9 @@
 namespace bhvm {
 namespace {
 
+constexpr u64 kSecond_ns = 1'000'000'000;
 constexpr u64 kPowerOffTime_ns = 10'000'000'000;
+constexpr u64 kFillId = u64{1} << 32;                     // asks that are no end commands
 constexpr std::size_t kOutputMax = std::size_t{1} << 20;  // of an end command that is kept
 
 bool is_power_cut(FaultKind kind) { return kind == FaultKind::kKill || kind == FaultKind::kTornWrite; }
@@ -46,6 +48,7 @@ void ClusterRun::introduce(u32 node) {
   identity.prefix_bits = scenario_.network.prefix_bits;
   for (u32 i = 0; i < nodes(); ++i) identity.hosts.emplace_back(addresses_[i], scenario_.nodes[i].name);
   identity.environment = config.environment;
+  identity.date_ns = scenario_.epoch_s * kSecond_ns + start_ns_ + state_.now_ns;
   const std::size_t first = scenario_.images[config.image].root_disk.empty() ? 0 : 1;
   for (std::size_t i = 0; i < config.disks.size(); ++i) {
     if (config.disks[i].mount_point.empty()) continue;
@@ -60,7 +63,11 @@ void ClusterRun::introduce(u32 node) {
 
 void ClusterRun::power_on_again(u32 node) {
   NodeRecord& record = state_.nodes[node];
-  record = {NodeStatus::kBooting, false, false, false, record.workload_done, kNever};
+  const NodeRecord before = record;
+  record = {};
+  record.workload_done = before.workload_done;
+  record.filled = before.filled;
+  record.power_on_ns = kNever;
   MachineConfig config = templates_.config(node);
   config.power_on_ns = start_ns_ + state_.now_ns;
   config.timer_jitter_ns = scenario_.timer_jitter_ns;
@@ -191,6 +198,8 @@ void ClusterRun::end_fault(const ActiveFault& fault) {
   ends.fault_id = fault.id;
   ends.fault = fault.kind;
   ends.nodes = fault.nodes;
+  ends.detail = describe(fault);
+  if (fault.kind == FaultKind::kPartition) ends.name = to_string(fault.shape);
   send_event();
   if (is_link_fault(fault.kind)) {
     refresh_links();
@@ -206,6 +215,38 @@ void ClusterRun::end_fault(const ActiveFault& fault) {
     });
     if (!nodes_[node]->on() && !still_down) power_on_again(node);
   }
+}
+
+u64 ClusterRun::wanted_fill(u32 node) const {
+  const NodeScenario& config = scenario_.nodes[node];
+  const std::size_t first = scenario_.images[config.image].root_disk.empty() ? 0 : 1;
+  u64 wanted = 0;
+  for (const ActiveFault& fault : schedule_.active()) {
+    if (fault.kind != FaultKind::kDiskFull) continue;
+    if (std::ranges::find(fault.nodes, node) == fault.nodes.end()) continue;
+    for (u64 disk = 0; disk < first + config.disks.size(); ++disk) {
+      const bool is_mounted = disk < first || !config.disks[disk - first].mount_point.empty();
+      if (is_mounted && (fault.disk == kNoNode || fault.disk == disk)) wanted |= u64{1} << disk;
+    }
+  }
+  return wanted;
+}
+
+void ClusterRun::fill_disks(u32 node) {
+  // The file system gets full, as seen from inside: the agent takes all free blocks, or gives them back. A balloon lies
+  // on the disk, so it outlives a power cut, unless it was not synced.
+  const NodeScenario& config = scenario_.nodes[node];
+  const std::size_t first = scenario_.images[config.image].root_disk.empty() ? 0 : 1;
+  const u64 wanted = wanted_fill(node);
+  u64& filled = state_.nodes[node].filled;
+  nodes_[node]->bring_to(start_ns_ + state_.now_ns);
+  for (u64 disk = 0; disk < first + config.disks.size(); ++disk) {
+    const u64 bit = u64{1} << disk;
+    if ((filled & bit) == (wanted & bit)) continue;
+    const std::string path = disk < first ? "/" : config.disks[disk - first].mount_point;
+    nodes_[node]->tell_agent(fill_line(kFillId + disk, path, (wanted & bit) != 0));
+  }
+  filled = wanted;
 }
 
 void ClusterRun::refresh_links() {
@@ -299,6 +340,7 @@ void ClusterRun::control(u64 now_ns) {
   for (u32 i = 0; i < nodes() && state_.phase != RunPhase::kOver; ++i) {
     const NodeRecord& record = state_.nodes[i];
     if (!nodes_[i]->alive()) continue;
+    if (record.told && record.filled != wanted_fill(i)) fill_disks(i);
     const bool is_due = !record.told && record.agent_ready && record.power_on_ns <= state_.now_ns;
     if (!is_due && !nodes_[i]->agent_waits()) continue;
     nodes_[i]->bring_to(now_ns);

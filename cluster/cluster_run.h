@@ -39,6 +39,7 @@ struct NodeRecord {
   bool command_ended = false;
   bool workload_done = false;  // once in the run
   u64 power_on_ns = 0;         // ~0: not to come
+  u64 filled = 0;              // disks whose file system is full by a fault, a bit each
 };
 
 /// All state of a run but the machines and the network.
@@ -95,6 +96,8 @@ class ClusterRun {
   void move_faults();
   void begin_fault(const ActiveFault& fault);
   void end_fault(const ActiveFault& fault);
+  u64 wanted_fill(u32 node) const;
+  void fill_disks(u32 node);
   void refresh_links();
   void refresh_node(u32 node);
   void check_live_locks();

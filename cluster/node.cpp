@@ -120,7 +120,6 @@ void Node::apply_faults(const std::vector<ActiveFault>& active, u64 now_ns) {
         disk.latency_ns += strength.latency_ns;
         disk.jitter_ns += strength.jitter_ns;
       }
-      if (fault.kind == FaultKind::kDiskFull) disk.full = true;
     }
   }
   const u64 clock_rate = static_cast<u64>(std::max<i64>(1, kMillion + clock_ppm));

@@ -91,7 +91,7 @@ enum class FaultKind : u8 {
   kDiskError,    // requests fail
   kDiskLatency,  // requests take longer
   kTornWrite,    // a power cut in which writes survive sector by sector; the node restarts when the fault ends
-  kDiskFull,     // writes to blocks that were never written before fail, as on an exhausted thin pool
+  kDiskFull,     // the file system on the disk has no free block left
   kCount,
 };
 
@@ -142,7 +142,7 @@ struct FaultScenario {
   /// Other link faults: these links (from, to); empty: all links from and to `nodes`, or all if that is empty too.
   std::vector<std::pair<u32, u32>> links;
   PartitionShape shape = PartitionShape::kHalves;
-  u32 disk = kNoNode;  // disk faults: 0 is the root disk, then the data disks in order; kNoNode: all
+  u32 disk = kNoNode;  // disk faults: the root disk if there is one, then the data disks, counted from 0; kNoNode: all
   FaultStrength strength;
 };
 
