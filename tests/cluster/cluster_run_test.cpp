@@ -45,7 +45,6 @@ TEST(ClusterRun, TheNumberOfThreadsChangesNothing) {
   const Scenario scenario = busy_scenario();
   Notebook one;
   const ClusterResult with_one = run_cluster(scenario, one, 1);
-  if (std::getenv("PEEK")) puts(one.all.c_str()), printf("epochs %lu parallel %lu\n", with_one.epochs, with_one.parallel_epochs);
   EXPECT_GT(with_one.parallel_epochs, 100);
   EXPECT_GT(std::count(one.all.begin(), one.all.end(), '\n'), 100);
   for (const unsigned jobs : {2U, 4U}) {
