@@ -88,6 +88,7 @@ std::string to_json(const Manifest& manifest, const Scenario& scenario, const Cl
   json["seed"] = manifest.seed;
   json["max_time_ns"] = manifest.max_time_ns;
   json["hash_every_ns"] = manifest.hash_every_ns;
+  json["no_faults"] = manifest.no_faults;
   json["files"] = Json::array();
   for (const ManifestFile& file : manifest.files) {
     json["files"].push_back({{"role", file.role}, {"path", file.path}, {"hash", file.hash}});
@@ -120,6 +121,7 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& path
     manifest.seed = json.at("seed").get<u64>();
     manifest.max_time_ns = json.at("max_time_ns").get<u64>();
     manifest.hash_every_ns = json.at("hash_every_ns").get<u64>();
+    manifest.no_faults = json.at("no_faults").get<bool>();
     for (const Json& file : json.at("files")) {
       manifest.files.push_back(
           {file.at("role").get<std::string>(), file.at("path").get<std::string>(), file.at("hash").get<std::string>()});

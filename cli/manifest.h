@@ -24,6 +24,7 @@ struct Manifest {
   u64 seed = 0;
   u64 max_time_ns = 0;
   u64 hash_every_ns = 0;
+  bool no_faults = false;
   std::vector<ManifestFile> files;
   std::string end;
   u64 end_ns = 0;

@@ -68,6 +68,7 @@ void add_sim_options(CLI::App& command, SimOptions& sim, SimTexts& texts) {
   command.add_option("--max-time", texts.max_time, "Virtual time that the run takes at most (60s)")->type_name("TIME");
   command.add_option("--hash-every", texts.hash_every, "Virtual time between two recorded state hashes (1s)")
       ->type_name("TIME");
+  command.add_flag("--no-faults", sim.no_faults, "Leave out the scenario's faults and its fault mix");
   command.add_flag("--quiet", sim.quiet, "Only the closing lines");
 }
 

@@ -42,6 +42,7 @@ struct SimOptions {
   std::optional<u64> hash_every_ns;
   unsigned jobs = 1;
   std::string out;  // folder; empty: nothing is written
+  bool no_faults = false;
   bool quiet = false;
 };
 

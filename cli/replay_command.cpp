@@ -89,6 +89,7 @@ class Replay {
     file_.scenario.seed = manifest_.seed;
     file_.scenario.max_time_ns = manifest_.max_time_ns;
     file_.scenario.hash_every_ns = manifest_.hash_every_ns;
+    if (manifest_.no_faults) remove_faults(file_.scenario);
     return success();
   }
 

@@ -458,6 +458,11 @@ Result<ScenarioFile> parse_scenario(const std::string& text, const std::string& 
   return file;
 }
 
+void remove_faults(Scenario& scenario) {
+  scenario.faults.clear();
+  scenario.fault_mix.clear();
+}
+
 Result<ScenarioFile> read_scenario(const std::string& path) {
   Result<std::vector<u8>> bytes = read_file(path, "scenario");
   if (!bytes) return bytes.error();

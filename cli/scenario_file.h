@@ -47,6 +47,8 @@ enum class HostFiles { kCheck, kIgnore };
 /// each thing that is wrong, with file and line number.
 Result<ScenarioFile> parse_scenario(const std::string& text, const std::string& path,
                                     HostFiles host_files = HostFiles::kCheck);
+/// Leaves out the scenario's faults and its fault mix.
+void remove_faults(Scenario& scenario);
 Result<ScenarioFile> read_scenario(const std::string& path);
 
 }  // namespace bhvm::cli

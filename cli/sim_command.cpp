@@ -87,6 +87,7 @@ class Sim {
     if (options_.seed) scenario.seed = *options_.seed;
     if (options_.max_time_ns) scenario.max_time_ns = *options_.max_time_ns;
     if (options_.hash_every_ns) scenario.hash_every_ns = *options_.hash_every_ns;
+    if (options_.no_faults) remove_faults(scenario);
     if (scenario.quiet_ns >= scenario.max_time_ns) {
       return Error{"--max-time: the scenario's quiet period leaves nothing of that; give more."};
     }
@@ -106,6 +107,7 @@ class Sim {
     manifest_.seed = file_.scenario.seed;
     manifest_.max_time_ns = file_.scenario.max_time_ns;
     manifest_.hash_every_ns = file_.scenario.hash_every_ns;
+    manifest_.no_faults = options_.no_faults;
     manifest_.files = std::move(inputs).value();
     Result<std::unique_ptr<RunFiles>> files = RunFiles::create(options_.out, names_);
     if (!files) return files.error();
@@ -136,6 +138,7 @@ class Sim {
   std::string repeat() const {
     std::string text = fmt::format("bhvm sim {} --seed {}", shell_word(options_.scenario), file_.scenario.seed);
     if (options_.max_time_ns) text += fmt::format(" --max-time {}ns", *options_.max_time_ns);
+    if (options_.no_faults) text += " --no-faults";
     return text;
   }
 
