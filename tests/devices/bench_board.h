@@ -49,8 +49,6 @@ class BenchBoard {
   static constexpr u32 kTarget = 7;
 
   EventPort events() { return EventPort(queue, clock, kTarget); }
-  /// Of a clock chip.
-  EventPort clock_events() { return EventPort(queue, clock, oscillator, kTarget); }
   u64 now_ns() const { return clock.now_ns(); }
 
   /// Goes to `time_ns`, giving `chip` each event at its time.
@@ -70,7 +68,6 @@ class BenchBoard {
 
   EventQueue queue;
   VirtualClock clock;
-  Oscillator oscillator;
   LineProbe lines{clock};
 };
 
