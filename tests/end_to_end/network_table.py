@@ -42,7 +42,7 @@ COLUMNS = ("frames", "lost", "duplicated", "reordered", "corrupted", "overflowed
 
 
 def transfer(settings, faults=""):
-    """Runs one; the run, and when the transfer began and ended."""
+    """Runs one; the run, when the transfer began and ended, and how often a segment was sent again."""
     text = (ROOT / "scenarios/tcp-transfer.toml").read_text().replace("2097152", str(BYTES))
     lines = "".join(f'{name} = "{value}"\n' for name, value in (PLAIN | settings).items())
     text = re.sub(r"\[network\]\n(\w+ = .*\n)*", f"[network]\n{lines}", text) + faults
@@ -51,7 +51,7 @@ def transfer(settings, faults=""):
         times = {line.text: line.seconds for line in run.console("sender") if line.text in ("begin", "end")}
         if run.status != 0 or "intact" not in run.text("receiver"):
             sys.exit(f"the transfer failed with {settings} {faults}:\n{run.stderr}")
-        return run, times["begin"], times["end"]
+        return run, times["begin"], times["end"], run.counter("sender", "Tcp", "RetransSegs")
 
 
 def main():
@@ -67,10 +67,9 @@ def main():
 
 
 def row(name, settings, faults=""):
-    run, begin, end = transfer(settings, faults)
+    run, begin, end, retransmitted = transfer(settings, faults)
     links = [run.link("sender", "receiver"), run.link("receiver", "sender")]
     counts = [sum(link[column] for link in links) for column in COLUMNS]
-    retransmitted = run.counter("sender", "Tcp", "RetransSegs")
     print(f"| {name} | {BYTES * 8 / (end - begin) / 1e6:.1f} | " + " | ".join(map(str, counts)) +
           f" | {retransmitted} |", flush=True)
     return (begin + end) / 2
