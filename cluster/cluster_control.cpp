@@ -365,7 +365,7 @@ void ClusterRun::check_live_locks() {
     if (!nodes_[i]->alive()) continue;
     if (start_ns_ + state_.now_ns - since_ns >= longest_ns) {
       properties_.live_lock(state_.now_ns, i,
-                            fmt::format("{} has computed since {:.3f} s without idling and without any output",
+                            fmt::format("{} has computed since {:.3f} s without idling and without a line of output",
                                         scenario_.nodes[i].name, static_cast<double>(run_time(since_ns)) / 1e9));
     }
     if (nodes_[i]->is_stuck()) {

@@ -23,7 +23,6 @@ constexpr std::array kRules = {
     Rule{"self-detected stall", "RCU stall"},
     Rule{"Out of memory: Killed process", "OOM kill"},
     Rule{"Memory cgroup out of memory: Killed process", "OOM kill"},
-    Rule{"EXT4-fs error", "ext4 error"},
 };
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }

@@ -135,7 +135,7 @@ void Node::apply_faults(const std::vector<ActiveFault>& active, u64 now_ns) {
 // ---- output ----
 
 void Node::put(u64 time_ns, OutputKind kind, std::span<const u8> bytes) {
-  ++outputs_put_;
+  if (kind != OutputKind::kFrame) ++lines_put_;
   if (kind == OutputKind::kFrame) {
     ++past_.frames_sent;
     if (first_frame_ns_ == kNever) first_frame_ns_ = time_ns;
@@ -176,9 +176,9 @@ void Node::pop_output() {
 
 u64 Node::busy_since_ns(u64 now_ns) {
   const u64 idle_ns = alive() ? machine_->statistics().idle_ns : 0;
-  if (!alive() || paused_ || idle_ns != seen_idle_ns_ || outputs_put_ != seen_outputs_) busy_since_ns_ = now_ns;
+  if (!alive() || paused_ || idle_ns != seen_idle_ns_ || lines_put_ != seen_lines_) busy_since_ns_ = now_ns;
   seen_idle_ns_ = idle_ns;
-  seen_outputs_ = outputs_put_;
+  seen_lines_ = lines_put_;
   return busy_since_ns_;
 }
 

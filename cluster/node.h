@@ -79,7 +79,8 @@ class Node {
   /// The unfinished console line becomes one, as of `time_ns`.
   void flush_console(u64 time_ns);
 
-  /// Notes whether the node was idle or put something out since the last call; since when it was not.
+  /// Notes whether the node was idle or put a line out since the last call; since when it did neither. (Frames do not
+  /// count: its kernel may answer others while its programs turn in circles.)
   u64 busy_since_ns(u64 now_ns);
 
   Hash128 hash();
@@ -114,9 +115,9 @@ class Node {
   u64 first_frame_ns_ = kNever;
 
   u64 seen_idle_ns_ = 0;
-  u64 seen_outputs_ = 0;
+  u64 seen_lines_ = 0;
   u64 busy_since_ns_ = 0;
-  u64 outputs_put_ = 0;
+  u64 lines_put_ = 0;
   NodeStatistics past_;  // of its earlier lives, and counts
 };
 

@@ -134,7 +134,7 @@ void Properties::end_command(u64 time_ns, std::size_t command, bool done, int st
     fail(of_end_command(command), time_ns, config.node,
          fmt::format("exit status {} where {} was expected; last line: {}", status, config.expected_status, last));
   } else if (!config.output_pattern.empty() &&
-             !found(std::regex(config.output_pattern, std::regex::ECMAScript), output)) {
+             !found(std::regex(config.output_pattern, std::regex::ECMAScript | std::regex::multiline), output)) {
     fail(of_end_command(command), time_ns, config.node,
          fmt::format("the output does not match \"{}\"; last line: {}", config.output_pattern, last));
   } else {

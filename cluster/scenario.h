@@ -182,16 +182,17 @@ struct EndCommandScenario {
   u32 node = 0;
   std::string command;  // for /bin/sh -c
   int expected_status = 0;
-  std::string output_pattern;  // searched for in the whole output; empty: any
+  std::string output_pattern;  // searched for in the output, in which ^ and $ are those of a line; empty: any
   u64 timeout_ns = 30'000'000'000;
 };
 
 /// What is checked without being asked for.
 struct BuiltinProperties {
-  bool kernel = true;                 // panic, oops, BUG, hung task, OOM kill
-  bool crash = true;                  // a process killed by SIGSEGV, SIGABRT, SIGILL, SIGBUS, SIGFPE
-  bool command_end = true;            // a service that ends; a workload with another status, or that does not end
-  u64 live_lock_ns = 20'000'000'000;  // a node computes that long without idling and without any output; 0: not checked
+  bool kernel = true;       // panic, oops, BUG, hung task, OOM kill
+  bool crash = true;        // a process killed by SIGSEGV, SIGABRT, SIGILL, SIGBUS, SIGFPE
+  bool command_end = true;  // a service that ends; a workload with another status, or that does not end
+  u64 live_lock_ns =
+      20'000'000'000;  // a node computes that long without idling and without a line of output; 0: no check
 };
 
 struct Scenario {

@@ -15,7 +15,7 @@ namespace {
 constexpr u64 kSecond_ns = 1'000'000'000;
 constexpr u64 kLongestBoot_ns = 120 * kSecond_ns;
 constexpr u64 kStep_ns = 1'000'000;
-constexpr std::size_t kTailLines = 12;
+constexpr std::size_t kTailLines = 40;
 
 std::string command_line(const ImageScenario& image) {
   std::string line = "console=hvc0 bhvm.agent=1";
