@@ -56,6 +56,9 @@ class Sim {
   Status run(int& exit_status) {
     const double start_s = wall_clock_s();
     if (Status status = read(); !status) return status;
+    if (!options_.out.empty()) {
+      if (Status status = prepare_folder(options_.out); !status) return status;
+    }
     if (Status status = build_images(file_); !status) return status;
     if (!options_.out.empty()) {
       if (Status status = open_files(); !status) return status;
@@ -96,7 +99,6 @@ class Sim {
   }
 
   Status open_files() {
-    if (Status status = prepare_folder(options_.out); !status) return status;
     Result<std::vector<ManifestFile>> inputs = files_of(file_);
     if (!inputs) return inputs.error();
     Result<std::string> self = own_hash();
