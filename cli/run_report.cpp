@@ -72,7 +72,16 @@ std::string to_json(const Scenario& scenario, const ClusterResult& result, const
     one["frames_received"] = node.frames_received;
     one["console_lines"] = node.console_lines;
     one["memory_bytes_own"] = node.memory_pages * 4096;
-    one["disk_bytes_own"] = node.disk_blocks * 4096;
+    one["disks"] = Json::array();
+    for (const DiskCounters& disk : node.disks) {
+      one["disks"].push_back({{"reads", disk.reads},
+                              {"writes", disk.writes},
+                              {"flushes", disk.flushes},
+                              {"read_bytes", disk.read_bytes},
+                              {"written_bytes", disk.written_bytes},
+                              {"errors", disk.errors},
+                              {"delayed", disk.delayed}});
+    }
     json["nodes"][names.at(i)] = std::move(one);
   }
   json["links"] = Json::array();

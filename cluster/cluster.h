@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "cluster/cluster_observer.h"
 #include "cluster/scenario.h"
+#include "devices/virtio/disk_faults.h"
 #include "vnet/network_observer.h"
 
 namespace bhvm {
@@ -44,8 +45,8 @@ struct NodeStatistics {
   u64 frames_sent = 0;
   u64 frames_received = 0;
   u64 console_lines = 0;
-  u64 memory_pages = 0;  // 4 KiB pages of its own, not shared with the template
-  u64 disk_blocks = 0;   // 4 KiB blocks of its own
+  u64 memory_pages = 0;             // 4 KiB pages of its own, not shared with the template
+  std::vector<DiskCounters> disks;  // over all its lives; the root disk first
   NodeStatus status = NodeStatus::kRunning;
 };
 

@@ -339,6 +339,7 @@ void ClusterRun::control(u64 now_ns) {
   move_faults();
   for (u32 i = 0; i < nodes() && state_.phase != RunPhase::kOver; ++i) {
     const NodeRecord& record = state_.nodes[i];
+    nodes_[i]->flush_stale_console(now_ns);
     if (!nodes_[i]->alive()) continue;
     if (record.told && record.filled != wanted_fill(i)) fill_disks(i);
     const bool is_due = !record.told && record.agent_ready && record.power_on_ns <= state_.now_ns;

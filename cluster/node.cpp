@@ -8,6 +8,7 @@
 namespace bhvm {
 namespace {
 
+constexpr u64 kStale_ns = 1'000'000'000;
 constexpr u32 kPpbPerPpm = 1000;
 constexpr i64 kMillion = 1'000'000;
 
@@ -20,6 +21,7 @@ void Node::connect() {
   machine.set_console_output([this](std::span<const u8> bytes) {
     console_.feed(bytes,
                   [this](const std::string& line) { put_line(machine_->now_ns(), OutputKind::kConsoleLine, line); });
+    last_console_ns_ = machine_->now_ns();
   });
   machine.set_agent_output([this](std::span<const u8> bytes) {
     agent_.feed(bytes, [this](const std::string& line) { put_line(machine_->now_ns(), OutputKind::kAgentLine, line); });
@@ -52,6 +54,7 @@ void Node::power_cut(u64 now_ns, const PowerCut& cut) {
   const MachineStatistics statistics = machine_->statistics();
   past_.instructions += statistics.instructions;
   past_.idle_ns += statistics.idle_ns;
+  count_disks(past_.disks);
   machine_->power_cut(cut);
   disks_ = machine_->take_disks();
   machine_.reset();
@@ -155,6 +158,10 @@ void Node::flush_console(u64 time_ns) {
   console_.flush([&](const std::string& line) { put_line(time_ns, OutputKind::kConsoleLine, line); });
 }
 
+void Node::flush_stale_console(u64 time_ns) {
+  if (console_.pending() && last_console_ns_ + kStale_ns <= time_ns) flush_console(time_ns);
+}
+
 u64 Node::frame_ns() const { return first_frame_ns_; }
 
 void Node::pop_output() {
@@ -196,6 +203,20 @@ Hash128 Node::hash() {
 
 u64 Node::instructions() const { return past_.instructions + (machine_ != nullptr ? machine_->instructions() : 0); }
 
+void Node::count_disks(std::vector<DiskCounters>& disks) const {
+  const std::vector<VirtioBlkState> now = machine_->state().virtio.disks;
+  disks.resize(now.size());
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    disks[i].reads += now[i].counters.reads;
+    disks[i].writes += now[i].counters.writes;
+    disks[i].flushes += now[i].counters.flushes;
+    disks[i].read_bytes += now[i].counters.read_bytes;
+    disks[i].written_bytes += now[i].counters.written_bytes;
+    disks[i].errors += now[i].counters.errors;
+    disks[i].delayed += now[i].counters.delayed;
+  }
+}
+
 NodeStatistics Node::statistics() {
   NodeStatistics statistics = past_;
   statistics.boots = boots_;
@@ -203,6 +224,7 @@ NodeStatistics Node::statistics() {
     const MachineStatistics now = machine_->statistics();
     statistics.instructions += now.instructions;
     statistics.idle_ns += now.idle_ns;
+    count_disks(statistics.disks);
     statistics.memory_pages = machine_->memory().usage().own_pages;
   }
   return statistics;

@@ -78,6 +78,8 @@ class Node {
   void pop_output();
   /// The unfinished console line becomes one, as of `time_ns`.
   void flush_console(u64 time_ns);
+  /// The same if nothing has been added to it for a second: a prompt, say.
+  void flush_stale_console(u64 time_ns);
 
   /// Notes whether the node was idle or put a line out since the last call; since when it did neither. (Frames do not
   /// count: its kernel may answer others while its programs turn in circles.)
@@ -92,6 +94,7 @@ class Node {
 
  private:
   void connect();
+  void count_disks(std::vector<DiskCounters>& disks) const;
   void put(u64 time_ns, OutputKind kind, std::span<const u8> bytes);
   void put_line(u64 time_ns, OutputKind kind, const std::string& line);
 
@@ -104,6 +107,7 @@ class Node {
   u64 boots_ = 0;
   std::string to_agent_;
   LineSplitter console_;
+  u64 last_console_ns_ = 0;
   LineSplitter agent_;
   bool paused_ = false;
   u64 slow_ = 1;                // as the machine was told last
