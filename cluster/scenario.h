@@ -90,7 +90,7 @@ enum class FaultKind : u8 {
   kClockJump,    // the node's clocks are set forward or back, once
   kDiskError,    // requests fail
   kDiskLatency,  // requests take longer
-  kTornWrite,    // a power cut in which writes survive sector by sector; the node restarts when the fault ends
+  kTornWrite,    // a power cut in which writes in flight are half done; the node restarts when the fault ends
   kDiskFull,     // the file system on the disk has no free block left
   kCount,
 };

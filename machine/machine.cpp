@@ -380,6 +380,7 @@ std::unique_ptr<Machine> Machine::from_snapshot(MachineSnapshot& snapshot, std::
 }
 
 void Machine::postpone(u64 by_ns) {
+  if (by_ns == 0) return;
   BHVM_CHECK(network_.next_time_ns() == EventQueue::kNever, "a frame is on its way to a machine that is moved in time");
   config_.power_on_ns += by_ns;
   clock_.postpone(by_ns);

@@ -30,6 +30,7 @@ struct DiskConfig {
   std::string path;    // empty: a disk of zeroes ...
   u64 size_bytes = 0;  // ... of this size
   bool read_only = false;
+  u32 physical_block_bytes = kDiskBlockSize;  // what a power cut does not tear: 512 to 4096, a power of two
   VirtioBlkTiming timing;
 };
 

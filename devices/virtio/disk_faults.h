@@ -11,8 +11,8 @@ namespace bhvm {
 inline constexpr u32 kPartsPerMillion = 1'000'000;
 
 struct DiskFaults {
-  /// How many of a million requests of each kind fail with VIRTIO_BLK_S_IOERR. A failed write leaves a random number of
-  /// its first sectors written; a failed flush has synced nothing.
+  /// How many of a million requests of each kind fail with VIRTIO_BLK_S_IOERR. Of a failed write a random part, from
+  /// its beginning and in whole physical blocks, is written; a failed flush has synced nothing.
   u32 read_error_ppm = 0;
   u32 write_error_ppm = 0;  // also discard and write zeroes
   u32 flush_error_ppm = 0;
@@ -39,8 +39,9 @@ struct DiskCounters {
 struct PowerCut {
   /// How many of a million unsynced blocks (4 KiB) reached the medium nevertheless.
   u32 survive_ppm = kPartsPerMillion / 2;
-  /// Torn: each sector (512 bytes) is drawn by itself, and of each write that was in flight a random number of its
-  /// first sectors is on the medium. Otherwise blocks are whole and writes in flight are undone.
+  /// Torn: of each write that was in flight a random part, from its beginning, is on the medium, and what survives is
+  /// drawn for each of the disk's physical blocks, which it writes as a whole or not at all. Otherwise writes in flight
+  /// are undone.
   bool torn = false;
 };
 

@@ -1,6 +1,7 @@
 #include "devices/virtio/virtio_blk.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstring>
 
@@ -43,7 +44,13 @@ constexpr u64 later(u64 a, u64 b) { return a + b < a ? ~u64{0} : a + b; }
 }  // namespace
 
 VirtioBlk::VirtioBlk(DiskImage& disk, EventPort events, const VirtioBlkOptions& options)
-    : disk_(&disk), events_(events), read_only_(options.read_only), timing_(options.timing) {
+    : disk_(&disk),
+      events_(events),
+      read_only_(options.read_only),
+      physical_sectors_(options.physical_block_bytes / kSectorSize),
+      timing_(options.timing) {
+  BHVM_CHECK(std::has_single_bit(physical_sectors_) && physical_sectors_ <= kSectorsPerBlock,
+             "a disk's physical block is 512, 1024, 2048 or 4096 bytes");
   state_.fault_stream = options.faults.state();
   std::copy_n(options.id.begin(), std::min(options.id.size(), id_.size()), id_.begin());
 }
@@ -69,8 +76,8 @@ u8 VirtioBlk::read_config(u64 offset) const {
       .capacity = disk_->sectors(),
       .seg_max = kQueueSize - 2,  // beside header and status
       .blk_size = kSectorSize,
-      .physical_block_exp = 3,  // 2^3 sectors: the image's own blocks
-      .min_io_size = kSectorsPerBlock,
+      .physical_block_exp = static_cast<u8>(std::countr_zero(physical_sectors_)),
+      .min_io_size = static_cast<u16>(physical_sectors_),
       .writeback = static_cast<u8>(state_.writeback ? 1 : 0),
       .max_discard_sectors = BlkRequest::kRangeSectorsMax,
       .max_discard_seg = BlkRequest::kRangesMax,
@@ -156,6 +163,12 @@ u64 VirtioBlk::draw_below(u64 bound) {
   return value;
 }
 
+/// How many of the first sectors of a transfer are done, less than all: up to a boundary between physical blocks.
+u64 VirtioBlk::draw_part(u64 sector, u64 sectors) {
+  const u64 end = (sector + draw_below(sectors)) & ~(physical_sectors_ - 1);
+  return end > sector ? end - sector : 0;
+}
+
 u64 VirtioBlk::fault_latency_ns() {
   const DiskFaults& faults = state_.faults;
   if (faults.latency_ns == 0 && faults.jitter_ns == 0) return 0;
@@ -174,7 +187,7 @@ std::optional<u64> VirtioBlk::draw_failure(const BlkTarget& target, const BlkReq
     ppm = state_.faults.write_error_ppm;
   }
   const u64 sectors = BlkRequest::sectors_to_write(target, header, chain_);
-  if (ppm != 0 && draw_below(kPartsPerMillion) < ppm) return sectors == 0 ? 0 : draw_below(sectors);
+  if (ppm != 0 && draw_below(kPartsPerMillion) < ppm) return sectors == 0 ? 0 : draw_part(header.sector, sectors);
   if (!state_.faults.full || sectors == 0) return std::nullopt;
   const u64 room = disk_->provisioned(header.sector * kSectorSize, sectors * kSectorSize) / kSectorSize;
   return room < sectors ? std::optional(room) : std::nullopt;
@@ -209,16 +222,17 @@ bool VirtioBlk::power_cut(const PowerCut& cut) {
       if (!queue.read_chain(request.head, chain_) || !BlkRequest::read_header(queue, chain_, header)) continue;
       const u64 sectors = BlkRequest::sectors_to_write(target, header, chain_);
       if (sectors == 0) continue;
-      ok = BlkRequest::write_first_sectors(target, queue, chain_, draw_below(sectors + 1)) && ok;
+      ok = BlkRequest::write_first_sectors(target, queue, chain_, draw_part(header.sector, sectors)) && ok;
     }
   }
   state_.in_flight.clear();
   events_.disarm(kEventComplete);
+  const u64 unit = cut.torn ? physical_sectors_ : kSectorsPerBlock;
   u64 block = ~u64{0};
   bool block_survives = false;
   return disk_->lose_unsynced([&](u64 sector) {
-    if (cut.torn || sector / kSectorsPerBlock != block) {
-      block = sector / kSectorsPerBlock;
+    if (sector / unit != block) {
+      block = sector / unit;
       block_survives = draw_below(kPartsPerMillion) < cut.survive_ppm;
     }
     return block_survives;

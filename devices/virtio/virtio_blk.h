@@ -47,7 +47,8 @@ struct VirtioBlkTiming {
 
 struct VirtioBlkOptions {
   bool read_only = false;
-  std::string_view id;  // for VIRTIO_BLK_T_GET_ID: its first 20 bytes count
+  u32 physical_block_bytes = kDiskBlockSize;  // what the medium writes as a whole: 512 to 4096, a power of two
+  std::string_view id;                        // for VIRTIO_BLK_T_GET_ID: its first 20 bytes count
   VirtioBlkTiming timing;
   RandomStream faults;  // what faults draw from
 };
@@ -104,6 +105,7 @@ class VirtioBlk final : public VirtioDevice {
   u64 completion_time_ns(const BlkRequestHeader& header, const Chain& chain);
   bool writeback() const;
   u64 draw_below(u64 bound);
+  u64 draw_part(u64 sector, u64 sectors);
   u64 fault_latency_ns();
   std::optional<u64> draw_failure(const BlkTarget& target, const BlkRequestHeader& header);
   void count(const BlkRequestHeader& header, bool failed);
@@ -111,6 +113,7 @@ class VirtioBlk final : public VirtioDevice {
   DiskImage* disk_;
   EventPort events_;
   bool read_only_;
+  u64 physical_sectors_;  // of a physical block
   VirtioBlkTiming timing_;
   std::array<char, 20> id_{};
   VirtioBlkState state_;

@@ -49,6 +49,8 @@ class BenchBoard {
   static constexpr u32 kTarget = 7;
 
   EventPort events() { return EventPort(queue, clock, kTarget); }
+  /// Of a clock chip.
+  EventPort clock_events() { return EventPort(queue, clock, oscillator, kTarget); }
   u64 now_ns() const { return clock.now_ns(); }
 
   /// Goes to `time_ns`, giving `chip` each event at its time.
@@ -68,6 +70,7 @@ class BenchBoard {
 
   EventQueue queue;
   VirtualClock clock;
+  Oscillator oscillator;
   LineProbe lines{clock};
 };
 

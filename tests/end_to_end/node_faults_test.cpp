@@ -285,6 +285,7 @@ TEST_F(NodeFaults, ATornWriteIsHalfDone) {
   DiskConfig disk;
   disk.size_bytes = u64{1} << 20;
   disk.timing.write_latency_ns = 2 * kMillisecond;
+  disk.physical_block_bytes = 512;
   config.disks = {disk};
   auto node = start(config);
   node->say("run 1 while :; do /guest-program disk /dev/vda 16; done\n");

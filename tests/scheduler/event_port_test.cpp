@@ -24,5 +24,20 @@ TEST(EventPort, ActsForItsOwnTargetOnly) {
   EXPECT_EQ(event->argument, 5u);
 }
 
+TEST(EventPort, OfAClockChipLivesInWhatTheOscillatorShows) {
+  EventQueue queue;
+  VirtualClock clock;
+  Oscillator oscillator;
+  EventPort port(queue, clock, oscillator, 1);
+  clock.idle_until(1000);
+  oscillator.set_rate(1000, 2, 1);
+  clock.idle_until(1100);
+  EXPECT_EQ(port.now_ns(), 1200u);
+  port.arm(3, 1301);
+  EXPECT_EQ(queue.next_time_ns(), 1151u) << "the first moment at which 1301 or more is shown";
+  port.arm(3, EventQueue::kNever);
+  EXPECT_EQ(queue.next_time_ns(), EventQueue::kNever);
+}
+
 }  // namespace
 }  // namespace bhvm

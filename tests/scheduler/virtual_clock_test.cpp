@@ -67,6 +67,42 @@ TEST(VirtualClock, UntilIsTheSmallestCountThatGetsThere) {
   }
 }
 
+TEST(VirtualClock, ARateHoldsFromWhereItWasSet) {
+  VirtualClock clock(1, 1, 1000);
+  EXPECT_EQ(clock.now_ns(), 1000u) << "time at power-on";
+  clock.set_instructions(100);
+  clock.idle_until(1500);
+  clock.set_rate(10, 1);
+  EXPECT_EQ(clock.now_ns(), 1500u) << "no jump";
+  EXPECT_EQ(clock.idle_ns(), 400u);
+  EXPECT_EQ(clock.instructions_until(1501), 1u);
+  EXPECT_EQ(clock.instructions_until(1531), 4u);
+  clock.set_instructions(103);
+  EXPECT_EQ(clock.now_ns(), 1530u);
+  clock.set_rate(1, 3);
+  clock.set_instructions(109);
+  EXPECT_EQ(clock.now_ns(), 1532u);
+  clock.postpone(1'000'000);
+  EXPECT_EQ(clock.now_ns(), 1'001'532u);
+}
+
+TEST(VirtualClock, UntilIsTheSmallestCountAfterAChangeOfRateToo) {
+  RandomStream random(4, 0, "rates");
+  VirtualClock clock(1, 1, 77);
+  u64 instructions = 0;
+  for (int i = 0; i < 200; ++i) {
+    instructions += random.below(1000);
+    clock.set_instructions(instructions);
+    const u64 before = clock.now_ns();
+    clock.set_rate(1 + random.below(50), 1 + random.below(50));
+    ASSERT_EQ(clock.now_ns(), before);
+    const u64 target = before + 1 + random.below(10'000);
+    const u64 count = clock.instructions_until(target);
+    ASSERT_GE(clock.time_at(instructions + count), target);
+    ASSERT_LT(clock.time_at(instructions + count - 1), target);
+  }
+}
+
 TEST(VirtualClock, AStateGoesInAndOut) {
   VirtualClock clock(5, 4);
   clock.set_instructions(8);
