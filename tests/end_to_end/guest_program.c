@@ -8,6 +8,8 @@
 //   clocks           CLOCK_MONOTONIC, CLOCK_REALTIME and the TSC, in nanoseconds, once
 //   ticks N MS       sleeps N times MS milliseconds and says when it woke
 //   disk PATH N      N times: writes 4 KiB with O_DIRECT, fsync, reads it back; says how long each took and what failed
+//   pages PATH       says whether the 256 KiB page in the file is whole (of one write) or torn, then overwrites it with
+//                    O_DIRECT and fdatasync, for ever
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -208,6 +210,28 @@ static int use_disk(const char* path, int count) {
     return 0;
 }
 
+static int write_pages(const char* path) {
+    enum { kPage = 256 * 1024 };
+    static uint8_t page[kPage] __attribute__((aligned(4096)));
+    int fd = open(path, O_RDWR | O_CREAT | O_DIRECT, 0644);
+    if (fd < 0) {
+        die(path);
+    }
+    if (pread(fd, page, kPage, 0) == kPage) {
+        int whole = memcmp(page, page + 1, kPage - 1) == 0;
+        printf("page %s %d %d\n", whole ? "whole" : "torn", page[0], page[kPage - 1]);
+    }
+    for (int value = 1;; value = value % 255 + 1) {
+        memset(page, value, kPage);
+        if (pwrite(fd, page, kPage, 0) != kPage || fdatasync(fd) != 0) {
+            die("write");
+        }
+        if (value == 1) {
+            printf("page begun\n");
+        }
+    }
+}
+
 int main(int count, char** words) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     const char* verb = count > 1 ? words[1] : "";
@@ -231,6 +255,9 @@ int main(int count, char** words) {
     }
     if (strcmp(verb, "disk") == 0 && count == 4) {
         return use_disk(words[2], atoi(words[3]));
+    }
+    if (strcmp(verb, "pages") == 0 && count == 3) {
+        return write_pages(words[2]);
     }
     printf("guest-program: give a verb\n");
     return 2;
