@@ -140,7 +140,9 @@ TEST(Link, JitterAddsAtMostWhatItMayAndKeepsTheOrder) {
     ASSERT_EQ(tag_of(arrivals[i].frame), i);
     ASSERT_GE(arrivals[i].time_ns, i * 10'000 + 100'000) << "never sooner than the latency";
     ASSERT_LE(arrivals[i].time_ns, i * 10'000 + 600'000);
-    if (i > 0) ASSERT_GE(arrivals[i].time_ns, arrivals[i - 1].time_ns);
+    if (i > 0) {
+      ASSERT_GE(arrivals[i].time_ns, arrivals[i - 1].time_ns);
+    }
     most = std::max(most, arrivals[i].time_ns - i * 10'000);
   }
   EXPECT_GT(most, 590'000u) << "the whole range is used";

@@ -60,7 +60,9 @@ inline PcapngFile read_pcapng(std::span<const u8> bytes) {
       std::string name;
       visit_options(body, 8, [&](u64 code, std::span<const u8> value) {
         if (code == 2) name = text_of(value);
-        if (code == 9) EXPECT_EQ(value[0], 9);
+        if (code == 9) {
+          EXPECT_EQ(value[0], 9);
+        }
       });
       file.interfaces.push_back(name);
     } else if (type == 6) {
