@@ -26,7 +26,7 @@
 
 enum { kHeader = 16, kRecordMax = 4096 };
 
-static void die(const char* what) {
+static _Noreturn void die(const char* what) {
     printf("guest-program: %s: %s\n", what, strerror(errno));
     exit(1);
 }
@@ -81,7 +81,7 @@ static void set_value(const char* path, const char* value) {
     close(fd);
 }
 
-static int write_records(const char* folder) {
+static _Noreturn void write_records(const char* folder) {
     // So that unsynced records reach the disk by themselves now and then, within the life of a test.
     set_value("/proc/sys/vm/dirty_writeback_centisecs", "1");
     set_value("/proc/sys/vm/dirty_expire_centisecs", "1");
@@ -210,7 +210,7 @@ static int use_disk(const char* path, int count) {
     return 0;
 }
 
-static int write_pages(const char* path) {
+static _Noreturn void write_pages(const char* path) {
     enum { kPage = 256 * 1024 };
     static uint8_t page[kPage] __attribute__((aligned(4096)));
     int fd = open(path, O_RDWR | O_CREAT | O_DIRECT, 0644);
@@ -236,7 +236,7 @@ int main(int count, char** words) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     const char* verb = count > 1 ? words[1] : "";
     if (strcmp(verb, "write") == 0 && count == 3) {
-        return write_records(words[2]);
+        write_records(words[2]);
     }
     if (strcmp(verb, "verify") == 0 && count == 3) {
         return verify_records(words[2]);
@@ -257,7 +257,7 @@ int main(int count, char** words) {
         return use_disk(words[2], atoi(words[3]));
     }
     if (strcmp(verb, "pages") == 0 && count == 3) {
-        return write_pages(words[2]);
+        write_pages(words[2]);
     }
     printf("guest-program: give a verb\n");
     return 2;
