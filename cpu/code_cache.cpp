@@ -1,5 +1,7 @@
 #include "cpu/code_cache.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -7,14 +9,28 @@
 #include "base/check.h"
 #include "cpu/control.h"
 #include "cpu/handler.h"
+#include "cpu/integer/pairs.h"
 #include "cpu/undefined.h"
 
 namespace bhvm {
 
 const Block unlinked_block = {.count = 0x7FFFFFFF, .page = 1};
 
+namespace {
+
+/// Code is read at random: huge host pages save the host's own page walks.
+u8* allocate_arena(u64 size) {
+  constexpr std::size_t kHugePage = std::size_t{2} << 20;
+  u8* arena = static_cast<u8*>(std::aligned_alloc(kHugePage, size));
+  BHVM_CHECK(arena != nullptr, "the host has no memory left for decoded code");
+  madvise(arena, size, MADV_HUGEPAGE);
+  return arena;
+}
+
+}  // namespace
+
 CodeCache::CodeCache(GuestMemory& memory)
-    : memory_(memory), slots_(kSlots), pages_(memory.size_bytes() / kPageSize), arena_(new u8[kArenaBytes]) {}
+    : memory_(memory), slots_(kSlots), pages_(memory.size_bytes() / kPageSize), arena_(allocate_arena(kArenaBytes)) {}
 
 CodeCache::~CodeCache() = default;
 
@@ -101,6 +117,7 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   const std::size_t second_at = builder_.ops().size();
   if (second_size != 0) builder_.emit_data();
   builder_.finish();
+  integer::pair_ops(builder_.ops());
   Block* block = commit(page, mode, start, static_cast<u16>(std::min<u64>(offset, kPageSize)));
   if (second_size != 0) {
     block->straddles = true;

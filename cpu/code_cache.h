@@ -10,6 +10,7 @@
 
 #include <Zydis/Zydis.h>
 
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -89,7 +90,10 @@ class CodeCache final : public MemoryObserver {
   ZeroedArray<Slot> slots_;
   ZeroedArray<Block*> pages_;  // first block of each RAM page
   std::vector<PhysicalAddress> pages_in_use_;
-  std::unique_ptr<u8[]> arena_;
+  struct FreeArena {
+    void operator()(u8* p) const { std::free(p); }
+  };
+  std::unique_ptr<u8, FreeArena> arena_;
   u64 arena_used_ = 0;
   bool needs_second_page_ = false;
   CodeCacheStatistics statistics_;

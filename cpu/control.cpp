@@ -17,7 +17,7 @@ u64 rip_mask(const Cpu& cpu) { return cpu.code64() ? ~u64{0} : 0xFFFFFFFF; }
 }  // namespace
 
 BHVM_HANDLER(leave_linked) {
-  synchronise(cpu, budget);
+  synchronise(cpu, budget + static_cast<i64>(link_of(op)->count));
   cpu.s.rip = (cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))) & rip_mask(cpu);
   cpu.link = reinterpret_cast<const Block**>(const_cast<i64*>(&op->imm));
   cpu.leave = Leave::kJump;

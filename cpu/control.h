@@ -12,7 +12,8 @@
 
 namespace bhvm {
 
-/// Leaves towards page_base + disp; the link in op->imm wants to point there.
+/// Leaves towards page_base + disp, when the budget has already paid for the block that the link in op->imm leads to;
+/// the link wants to point there.
 BHVM_HANDLER(leave_linked);
 /// Leaves towards cpu.s.rip, already set; the jump cache wants to know.
 BHVM_HANDLER(leave_indirect);
@@ -28,13 +29,12 @@ inline i64 unlinked() { return reinterpret_cast<i64>(&unlinked_block); }
 BHVM_INLINE const Block* link_of(const Op* op) { return reinterpret_cast<const Block*>(op->imm); }
 
 /// Takes the link of a jump inside the page.
-#define BHVM_JUMP_IN_PAGE                                               \
-  do {                                                                  \
-    const Block* const bhvm_block = link_of(op);                        \
-    const i64 bhvm_left = budget - static_cast<i64>(bhvm_block->count); \
-    if (BHVM_UNLIKELY(bhvm_left < 0)) BHVM_BECOME(leave_linked);        \
-    budget = bhvm_left;                                                 \
-    BHVM_CONTINUE(bhvm_block->ops());                                   \
+#define BHVM_JUMP_IN_PAGE                                     \
+  do {                                                        \
+    const Block* const bhvm_block = link_of(op);              \
+    budget -= static_cast<i64>(bhvm_block->count);            \
+    if (BHVM_UNLIKELY(budget < 0)) BHVM_BECOME(leave_linked); \
+    BHVM_CONTINUE(bhvm_block->ops());                         \
   } while (0)
 
 /// Does the fetch TLB lead from the linear address `target` to the page of `block`?
@@ -50,15 +50,14 @@ BHVM_INLINE void enter_page(Cpu& cpu, u64 target, const Block* block) {
 }
 
 /// Takes the link of a jump to another page; `target` is its linear address.
-#define BHVM_JUMP_ACROSS(target)                                                                                  \
-  do {                                                                                                            \
-    const Block* const bhvm_block = link_of(op);                                                                  \
-    const u64 bhvm_target = (target);                                                                             \
-    const i64 bhvm_left = budget - static_cast<i64>(bhvm_block->count);                                           \
-    if (BHVM_UNLIKELY(bhvm_left < 0 || !fetch_leads_to(cpu, bhvm_target, bhvm_block))) BHVM_BECOME(leave_linked); \
-    enter_page(cpu, bhvm_target, bhvm_block);                                                                     \
-    budget = bhvm_left;                                                                                           \
-    BHVM_CONTINUE(bhvm_block->ops());                                                                             \
+#define BHVM_JUMP_ACROSS(target)                                                                               \
+  do {                                                                                                         \
+    const Block* const bhvm_block = link_of(op);                                                               \
+    const u64 bhvm_target = (target);                                                                          \
+    budget -= static_cast<i64>(bhvm_block->count);                                                             \
+    if (BHVM_UNLIKELY(budget < 0 || !fetch_leads_to(cpu, bhvm_target, bhvm_block))) BHVM_BECOME(leave_linked); \
+    enter_page(cpu, bhvm_target, bhvm_block);                                                                  \
+    BHVM_CONTINUE(bhvm_block->ops());                                                                          \
   } while (0)
 
 /// Goes to a linear address known only now, through the jump cache. The caller has checked that it is canonical.

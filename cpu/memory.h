@@ -3,7 +3,7 @@
 // All return false when the access did not happen; `cpu.fault` then says why and the handler leaves through BHVM_FAULT.
 // An access that crosses a page translates both pages before it reads or writes a byte.
 //
-// A hot handler comes in two: one whose loads know the fast TLB alone, and its kSlow twin, to which it hands the op
+// A hot handler comes in two: one whose accesses know the fast TLB alone, and its kSlow twin, to which it hands the op
 // when that misses. So the hot one calls nothing and needs no stack frame (BHVM_ACCESS).
 #pragma once
 
@@ -25,7 +25,7 @@ BHVM_COLD bool store_value_slow(Cpu& cpu, u64 linear, T value) {
   return store_slow(cpu, linear, sizeof(T), &value);
 }
 
-/// How a handler's load is done.
+/// How a handler's load or store is done.
 enum class Through : u8 {
   kTlb,   // the fast TLB or not at all: false says nothing but that it missed
   kSlow,  // out of line
@@ -50,15 +50,22 @@ BHVM_INLINE bool load(Cpu& cpu, u64 linear, T& value) {
   return load_by<Through::kTlb>(cpu, linear, value) || load_by<Through::kSlow>(cpu, linear, value);
 }
 
+template <Through through, class T>
+BHVM_INLINE bool store_by(Cpu& cpu, u64 linear, T value) {
+  if constexpr (through == Through::kTlb) {
+    const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
+    if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.write_tag)) return false;
+    std::memcpy(reinterpret_cast<void*>(linear + entry.addend), &value, sizeof(T));
+    return true;
+  } else {
+    return store_value_slow<T>(cpu, linear, value);
+  }
+}
+
 /// Stores a T.
 template <class T>
 BHVM_INLINE bool store(Cpu& cpu, u64 linear, T value) {
-  const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
-  if (BHVM_LIKELY(fast_tag(linear + (sizeof(T) - 1)) == entry.write_tag)) {
-    std::memcpy(reinterpret_cast<void*>(linear + entry.addend), &value, sizeof(T));
-    return true;
-  }
-  return store_value_slow<T>(cpu, linear, value);
+  return store_by<Through::kTlb>(cpu, linear, value) || store_by<Through::kSlow>(cpu, linear, value);
 }
 
 /// Read, compute, write: the load checks the store, so that the store cannot fail any more.

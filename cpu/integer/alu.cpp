@@ -5,33 +5,18 @@
 
 #include "base/planted_fault.h"
 #include "cpu/integer/forms.h"
+#include "cpu/integer/steps.h"
 #include "cpu/integer/translate.h"
 
 namespace bhvm::integer {
 namespace {
 
 template <class Alu, class T, bool with_flags>
-BHVM_HANDLER(reg_reg) {
-  const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), operand<T>(cpu, op->src), cpu.flags);
-  if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
-  BHVM_NEXT;
-}
-
+constexpr Handler reg_reg = plain<AluRegReg<Alu, T, with_flags>>;
 template <class Alu, class T, bool with_flags>
-BHVM_HANDLER(reg_imm) {
-  const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), static_cast<T>(op->imm), cpu.flags);
-  if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
-  BHVM_NEXT;
-}
-
-template <class Alu, class T, bool with_flags, Through through = Through::kTlb>
-BHVM_HANDLER(reg_mem) {
-  T b;
-  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), b), reg_mem<Alu, T, with_flags, Through::kSlow>);
-  const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), b, cpu.flags);
-  if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
-  BHVM_NEXT;
-}
+constexpr Handler reg_imm = plain<AluRegImm<Alu, T, with_flags>>;
+template <class Alu, class T, bool with_flags>
+constexpr Handler reg_mem = plain<AluRegMem<Alu, T, with_flags>>;
 
 template <class Alu, class T, bool with_flags, bool immediate, Through through = Through::kTlb>
 BHVM_HANDLER(mem_any) {
@@ -141,8 +126,8 @@ bool translate_one(BlockBuilder& block, const Instruction& insn) {
 
 template <class Alu, class T>
 bool matches(Handler handler, bool& immediate) {
-  immediate = handler == static_cast<Handler>(reg_imm<Alu, T, true>);
-  return immediate || handler == static_cast<Handler>(reg_reg<Alu, T, true>);
+  immediate = handler == reg_imm<Alu, T, true>;
+  return immediate || handler == reg_reg<Alu, T, true>;
 }
 
 template <class Alu>

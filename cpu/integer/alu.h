@@ -9,14 +9,41 @@
 
 namespace bhvm::integer {
 
+/// a + b + carry
+template <class T, bool with_flags>
+BHVM_INLINE T sum(T a, T b, bool carry, LazyFlags& f) {
+  if constexpr (!with_flags) return static_cast<T>(a + b + (carry ? 1 : 0));
+  if constexpr (sizeof(T) == 8) {
+    const T r = static_cast<T>(a + b + (carry ? 1 : 0));
+    f.set_carries<T>(r, (a & b) | ((a | b) & ~r));
+    return r;
+  } else {
+    const u64 wide = u64{a} + b + (carry ? 1 : 0);
+    f.set_sum<T>(static_cast<T>(wide), u64{static_cast<T>(a ^ b)} ^ wide);
+    return static_cast<T>(wide);
+  }
+}
+/// a - b - borrow
+template <class T, bool with_flags>
+BHVM_INLINE T difference(T a, T b, bool borrow, LazyFlags& f) {
+  if constexpr (!with_flags) return static_cast<T>(a - b - (borrow ? 1 : 0));
+  if constexpr (sizeof(T) == 8) {
+    const T r = static_cast<T>(a - b - (borrow ? 1 : 0));
+    f.set_carries<T>(r, (~a & b) | (~(a ^ b) & r));
+    return r;
+  } else {
+    const u64 wide = u64{a} - b - (borrow ? 1 : 0);
+    f.set_sum<T>(static_cast<T>(wide), u64{static_cast<T>(a ^ b)} ^ wide);
+    return static_cast<T>(wide);
+  }
+}
+
 struct Add {
   static constexpr bool kWrites = true;
   static constexpr bool kReadsCarry = false;
   template <class T, bool with_flags>
   BHVM_INLINE static T apply(T a, T b, LazyFlags& f) {
-    const T r = static_cast<T>(a + b);
-    if constexpr (with_flags) f.set_carries<T>(r, static_cast<T>((a & b) | ((a | b) & ~r)));
-    return r;
+    return sum<T, with_flags>(a, b, false, f);
   }
 };
 
@@ -25,10 +52,9 @@ struct Adc {
   static constexpr bool kReadsCarry = true;
   template <class T, bool with_flags>
   BHVM_INLINE static T apply(T a, T b, LazyFlags& f) {
-    const T r = static_cast<T>(a + b + (f.cf() ? 1 : 0));
-    if constexpr (with_flags) f.set_carries<T>(r, static_cast<T>((a & b) | ((a | b) & ~r)));
+    const T r = sum<T, with_flags>(a, b, f.cf(), f);
     if (planted(PlantedFault::kAdcByteAuxiliaryCarry) && sizeof(T) == 1 && (a & 15) + (b & 15) == 15) {
-      f.aux &= ~LazyFlags::kAdjust;
+      f.clear_af();
     }
     return r;
   }
@@ -39,9 +65,7 @@ struct Sub {
   static constexpr bool kReadsCarry = false;
   template <class T, bool with_flags>
   BHVM_INLINE static T apply(T a, T b, LazyFlags& f) {
-    const T r = static_cast<T>(a - b);
-    if constexpr (with_flags) f.set_carries<T>(r, static_cast<T>((~a & b) | (~(a ^ b) & r)));
-    return r;
+    return difference<T, with_flags>(a, b, false, f);
   }
 };
 
@@ -50,9 +74,7 @@ struct Sbb {
   static constexpr bool kReadsCarry = true;
   template <class T, bool with_flags>
   BHVM_INLINE static T apply(T a, T b, LazyFlags& f) {
-    const T r = static_cast<T>(a - b - (f.cf() ? 1 : 0));
-    if constexpr (with_flags) f.set_carries<T>(r, static_cast<T>((~a & b) | (~(a ^ b) & r)));
-    return r;
+    return difference<T, with_flags>(a, b, f.cf(), f);
   }
 };
 
@@ -102,12 +124,9 @@ struct Inc {
   static constexpr u16 kFlagsWritten = static_cast<u16>(rflags::kArithmetic & ~rflags::kCf);
   template <class T, bool with_flags>
   BHVM_INLINE static T apply(T a, LazyFlags& f) {
-    const T r = static_cast<T>(a + 1);
-    if constexpr (with_flags) {
-      const bool cf = f.cf();
-      f.set_carries<T>(r, static_cast<T>(a & ~r));
-      f.set_cf(cf);
-    }
+    const bool cf = f.cf();
+    const T r = sum<T, with_flags>(a, 1, false, f);
+    if constexpr (with_flags) f.set_cf(cf);
     return r;
   }
 };
@@ -116,12 +135,9 @@ struct Dec {
   static constexpr u16 kFlagsWritten = static_cast<u16>(rflags::kArithmetic & ~rflags::kCf);
   template <class T, bool with_flags>
   BHVM_INLINE static T apply(T a, LazyFlags& f) {
-    const T r = static_cast<T>(a - 1);
-    if constexpr (with_flags) {
-      const bool cf = f.cf();
-      f.set_carries<T>(r, static_cast<T>(~a & r));
-      f.set_cf(cf);
-    }
+    const bool cf = f.cf();
+    const T r = difference<T, with_flags>(a, 1, false, f);
+    if constexpr (with_flags) f.set_cf(cf);
     return r;
   }
 };
@@ -130,9 +146,7 @@ struct Neg {
   static constexpr u16 kFlagsWritten = static_cast<u16>(rflags::kArithmetic);
   template <class T, bool with_flags>
   BHVM_INLINE static T apply(T a, LazyFlags& f) {
-    const T r = static_cast<T>(0 - a);
-    if constexpr (with_flags) f.set_carries<T>(r, static_cast<T>(a | r));
-    return r;
+    return difference<T, with_flags>(0, a, false, f);
   }
 };
 

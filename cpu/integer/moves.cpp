@@ -1,5 +1,6 @@
 // MOV MOVZX MOVSX MOVSXD LEA MOVBE BSWAP XLAT, sign extensions in RAX.
 #include "cpu/integer/forms.h"
+#include "cpu/integer/steps.h"
 #include "cpu/integer/translate.h"
 #include "cpu/undefined.h"
 
@@ -7,37 +8,15 @@ namespace bhvm::integer {
 namespace {
 
 template <class T>
-BHVM_HANDLER(mov_reg_reg) {
-  write_gpr<T>(cpu, op->dst, operand<T>(cpu, op->src));
-  BHVM_NEXT;
-}
-
+constexpr Handler mov_reg_reg = plain<MovRegReg<T>>;
 template <class T>
-BHVM_HANDLER(mov_reg_imm) {
-  write_gpr<T>(cpu, op->dst, static_cast<T>(op->imm));
-  BHVM_NEXT;
-}
-
-template <class T, bool simple, Through through = Through::kTlb>
-BHVM_HANDLER(mov_reg_mem) {
-  T value;
-  const u64 linear = simple ? address_of_base(cpu, op) : address_of(cpu, op);
-  BHVM_ACCESS(load_by<through>(cpu, linear, value), mov_reg_mem<T, simple, Through::kSlow>);
-  write_gpr<T>(cpu, op->dst, value);
-  BHVM_NEXT;
-}
-
+constexpr Handler mov_reg_imm = plain<MovRegImm<T>>;
 template <class T, bool simple>
-BHVM_HANDLER(mov_mem_reg) {
-  if (!store<T>(cpu, simple ? address_of_base(cpu, op) : address_of(cpu, op), operand<T>(cpu, op->src))) BHVM_FAULT;
-  BHVM_NEXT;
-}
-
+constexpr Handler mov_reg_mem = plain<MovRegMem<T, simple>>;
+template <class T, bool simple>
+constexpr Handler mov_mem_reg = plain<MovMemReg<T, simple>>;
 template <class T>
-BHVM_HANDLER(mov_mem_imm) {
-  if (!store<T>(cpu, address_of(cpu, op), static_cast<T>(op->imm))) BHVM_FAULT;
-  BHVM_NEXT;
-}
+constexpr Handler mov_mem_imm = plain<MovMemImm<T>>;
 
 constexpr ByWidth kRegReg = {mov_reg_reg<u8>, mov_reg_reg<u16>, mov_reg_reg<u32>, mov_reg_reg<u64>};
 constexpr ByWidth kRegImm = {mov_reg_imm<u8>, mov_reg_imm<u16>, mov_reg_imm<u32>, mov_reg_imm<u64>};
@@ -85,26 +64,12 @@ bool translate_mov(BlockBuilder& block, const Instruction& insn) {
 
 // Widening moves: From is the source's type (signed for sign extension), To the destination's.
 
-template <class To, class From>
-BHVM_HANDLER(widen_reg) {
-  write_gpr<To>(cpu, op->dst, static_cast<To>(operand<From>(cpu, op->src)));
-  BHVM_NEXT;
-}
-
-template <class To, class From, Through through = Through::kTlb>
-BHVM_HANDLER(widen_mem) {
-  From value;
-  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), value), widen_mem<To, From, Through::kSlow>);
-  write_gpr<To>(cpu, op->dst, static_cast<To>(value));
-  BHVM_NEXT;
-}
-
 struct Widening {
   Handler reg, mem;
 };
 template <class To, class From>
 constexpr Widening widening() {
-  return {widen_reg<To, From>, widen_mem<To, From>};
+  return {plain<WidenReg<To, From>>, plain<WidenMem<To, From>>};
 }
 
 template <class F8, class F16, class F32>
@@ -132,21 +97,12 @@ bool translate_widen(BlockBuilder& block, const Instruction& insn) {
   return true;
 }
 
-template <class T>
-BHVM_HANDLER(lea) {
-  write_gpr<T>(cpu, op->dst, static_cast<T>(address_of(cpu, op)));
-  BHVM_NEXT;
-}
-BHVM_HANDLER(lea_base64) {
-  operand<u64>(cpu, op->dst) = address_of_base(cpu, op);
-  BHVM_NEXT;
-}
-
 bool translate_lea(BlockBuilder& block, const Instruction& insn) {
-  static constexpr ByWidth kLea = {nullptr, lea<u16>, lea<u32>, lea<u64>};
+  static constexpr ByWidth kLea = {nullptr, plain<Lea<u16>>, plain<Lea<u32>>, plain<Lea<u64>>};
   const Address address = block.address(insn, insn.operand(1));
   const bool simple = address.simple && insn.width(0) == 64;
-  block.emit(simple ? lea_base64 : kLea[width_index(insn.width(0))], address, false).dst = register_of(insn, 0);
+  const Handler handler = simple ? plain<LeaBase> : kLea[width_index(insn.width(0))];
+  block.emit(handler, address, false).dst = register_of(insn, 0);
   return true;
 }
 

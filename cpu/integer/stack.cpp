@@ -1,6 +1,7 @@
 // PUSH POP PUSHA POPA ENTER LEAVE. (PUSHF and POPF are in cpu/system: they change how the machine runs.)
 #include "cpu/integer/forms.h"
 #include "cpu/integer/stack_access.h"
+#include "cpu/integer/steps.h"
 #include "cpu/integer/translate.h"
 #include "cpu/system/translate.h"
 
@@ -66,10 +67,12 @@ struct PushForms {
 };
 #define BHVM_PUSH_FORMS(name) \
   {{name<Stack64, u64>, name<Stack32<false>, u32>, name<Stack32<true>, u32>}, BHVM_BY_STACK(name, u16)}
-constexpr PushForms kPushReg = BHVM_PUSH_FORMS(push_reg);
+constexpr PushForms kPushReg = {{plain<Push64>, push_reg<Stack32<false>, u32>, push_reg<Stack32<true>, u32>},
+                                BHVM_BY_STACK(push_reg, u16)};
 constexpr PushForms kPushImm = BHVM_PUSH_FORMS(push_imm);
 constexpr PushForms kPushMem = BHVM_PUSH_FORMS(push_mem);
-constexpr PushForms kPopReg = BHVM_PUSH_FORMS(pop_reg);
+constexpr PushForms kPopReg = {{plain<Pop64>, pop_reg<Stack32<false>, u32>, pop_reg<Stack32<true>, u32>},
+                               BHVM_BY_STACK(pop_reg, u16)};
 constexpr PushForms kPopMem = BHVM_PUSH_FORMS(pop_mem);
 
 Handler choose(const PushForms& forms, const Instruction& insn) {

@@ -1,0 +1,179 @@
+// Steps: what the most frequent straight-line instructions do, apart from how they are dispatched.
+//
+// A step is a class with a static template run<through>(cpu, op): it does its instruction and returns true, or changes
+// nothing and returns false when an access did not happen. plain<Step> is the handler that does one step and goes on;
+// cpu/integer/pairs.cpp makes handlers of two steps, which save a dispatch. A step that misses the fast TLB hands its
+// op to plain<Step, Through::kSlow>, in a pair too: each of the two ops stays complete and in its place.
+#pragma once
+
+#include "cpu/handler.h"
+#include "cpu/integer/alu.h"
+#include "cpu/integer/shift.h"
+#include "cpu/integer/stack_access.h"
+
+namespace bhvm::integer {
+
+template <class Step, Through through = Through::kTlb>
+BHVM_HANDLER(plain) {
+  BHVM_ACCESS(Step::template run<through>(cpu, op), plain<Step, Through::kSlow>);
+  BHVM_NEXT;
+}
+
+/// The linear address of a memory operand that may have an index, or has none.
+template <bool simple>
+BHVM_INLINE u64 place_of(Cpu& cpu, const Op* op) {
+  return simple ? address_of_base(cpu, op) : address_of(cpu, op);
+}
+
+template <class T>
+struct MovRegReg {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    write_gpr<T>(cpu, op->dst, operand<T>(cpu, op->src));
+    return true;
+  }
+};
+
+template <class T>
+struct MovRegImm {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    write_gpr<T>(cpu, op->dst, static_cast<T>(op->imm));
+    return true;
+  }
+};
+
+template <class T, bool simple>
+struct MovRegMem {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    T value;
+    if (!load_by<through>(cpu, place_of<simple>(cpu, op), value)) return false;
+    write_gpr<T>(cpu, op->dst, value);
+    return true;
+  }
+};
+
+template <class T, bool simple>
+struct MovMemReg {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    return store_by<through>(cpu, place_of<simple>(cpu, op), operand<T>(cpu, op->src));
+  }
+};
+
+template <class T>
+struct MovMemImm {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    return store_by<through>(cpu, address_of(cpu, op), static_cast<T>(op->imm));
+  }
+};
+
+/// From is the source's type (signed for sign extension), To the destination's.
+template <class To, class From>
+struct WidenReg {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    write_gpr<To>(cpu, op->dst, static_cast<To>(operand<From>(cpu, op->src)));
+    return true;
+  }
+};
+
+template <class To, class From>
+struct WidenMem {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    From value;
+    if (!load_by<through>(cpu, address_of(cpu, op), value)) return false;
+    write_gpr<To>(cpu, op->dst, static_cast<To>(value));
+    return true;
+  }
+};
+
+template <class T>
+struct Lea {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    write_gpr<T>(cpu, op->dst, static_cast<T>(address_of(cpu, op)));
+    return true;
+  }
+};
+
+/// LEA r64 without an index.
+struct LeaBase {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    operand<u64>(cpu, op->dst) = address_of_base(cpu, op);
+    return true;
+  }
+};
+
+/// PUSH of a 64-bit register in 64-bit code.
+struct Push64 {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    const u64 top = cpu.s.gpr[kRsp] - sizeof(u64);
+    if (!store_by<through>(cpu, top, operand<u64>(cpu, op->src))) return false;
+    cpu.s.gpr[kRsp] = top;
+    return true;
+  }
+};
+
+/// POP of a 64-bit register in 64-bit code. Of POP RSP the value wins.
+struct Pop64 {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    u64 value;
+    const u64 top = cpu.s.gpr[kRsp];
+    if (!load_by<through>(cpu, top, value)) return false;
+    cpu.s.gpr[kRsp] = top + sizeof(u64);
+    operand<u64>(cpu, op->dst) = value;
+    return true;
+  }
+};
+
+template <class Alu, class T, bool with_flags>
+struct AluRegReg {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), operand<T>(cpu, op->src), cpu.flags);
+    if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
+    return true;
+  }
+};
+
+template <class Alu, class T, bool with_flags>
+struct AluRegImm {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), static_cast<T>(op->imm), cpu.flags);
+    if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
+    return true;
+  }
+};
+
+template <class Alu, class T, bool with_flags>
+struct AluRegMem {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    T b;
+    if (!load_by<through>(cpu, address_of(cpu, op), b)) return false;
+    const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), b, cpu.flags);
+    if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
+    return true;
+  }
+};
+
+/// By an immediate count that is masked and not zero.
+template <class Shift, class T, bool with_flags>
+struct ShiftRegImm {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+    const auto count = static_cast<unsigned>(op->imm);
+    write_gpr<T>(cpu, op->dst, Shift::template apply<T, with_flags>(operand<T>(cpu, op->dst), count, cpu.flags));
+    return true;
+  }
+};
+
+}  // namespace bhvm::integer
