@@ -1,9 +1,13 @@
 // PCLMULQDQ: carry-less multiplication (SDM 2).
 #pragma once
 
+#if defined(__PCLMUL__)
+#include <wmmintrin.h>
+#endif
+
 #include "cpu/sse/vector.h"
 
-namespace bhvm::sse {
+namespace bhvm::sse::inline BHVM_SSE_HOST {
 
 /// The product of two polynomials over GF(2), four bits of `b` at a time.
 inline u128 carryless_multiply(u64 a, u64 b) {
@@ -24,7 +28,13 @@ inline u128 carryless_multiply(u64 a, u64 b) {
 
 /// imm[0] and imm[4] pick the quadwords.
 inline u64x2 carryless_multiply_quadwords(u64x2 a, u64x2 b, Imm imm) {
-  return as<u64x2>(carryless_multiply(a[imm.value & 1], b[(imm.value >> 4) & 1]));
+  const u64 first = a[imm.value & 1];
+  const u64 second = b[(imm.value >> 4) & 1];
+#if defined(__PCLMUL__)
+  return as<u64x2>(_mm_clmulepi64_si128(as<__m128i>(u64x2{first, 0}), as<__m128i>(u64x2{second, 0}), 0));
+#else
+  return as<u64x2>(carryless_multiply(first, second));
+#endif
 }
 
-}  // namespace bhvm::sse
+}  // namespace bhvm::sse::inline BHVM_SSE_HOST

@@ -9,7 +9,7 @@
 
 #include "cpu/sse/vector.h"
 
-namespace bhvm::sse {
+namespace bhvm::sse::inline BHVM_SSE_HOST {
 
 template <class V>
 BHVM_INLINE V add(V a, V b) {
@@ -286,4 +286,4 @@ inline u16x8 minimum_position(u16x8 a) {
   return u16x8{a[index], static_cast<u16>(index)};
 }
 
-}  // namespace bhvm::sse
+}  // namespace bhvm::sse::inline BHVM_SSE_HOST

@@ -14,7 +14,7 @@
 #include "base/planted_fault.h"
 #include "cpu/sse/lanes.h"
 
-namespace bhvm::sse {
+namespace bhvm::sse::inline BHVM_SSE_HOST {
 
 // ---- packs: both operands' lanes narrowed with saturation, those of `a` first; T is the narrow type ----
 
@@ -82,10 +82,26 @@ BHVM_INLINE u64x2 shuffle_doubles(u64x2 a, u64x2 b, Imm order) {
 /// PALIGNR: bytes of b:a (`a` high) from byte `imm` on.
 BHVM_INLINE u8x16 align_right(u8x16 a, u8x16 b, Imm imm) {
   const unsigned count = imm.value;
+#if defined(__SSSE3__)
+  // A window over pickers that yield zero, 0 to 15, and zero again: from `count` on it picks the bytes of one operand.
+  constexpr u8 k = 0x80;
+  alignas(16) static constexpr u8 kPick[64] = {k, k, k, k, k, k, k, k, k, k, k,  k,  k,  k,  k,  k,   //
+                                               0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,  //
+                                               k, k, k, k, k, k, k, k, k, k, k,  k,  k,  k,  k,  k,   //
+                                               k, k, k, k, k, k, k, k, k, k, k,  k,  k,  k,  k,  k};
+  if (count >= 32) return u8x16{};
+  u8x16 from_a;
+  u8x16 from_b;
+  std::memcpy(&from_a, kPick + count, 16);
+  std::memcpy(&from_b, kPick + count + 16, 16);
+  return as<u8x16>(_mm_shuffle_epi8(as<__m128i>(a), as<__m128i>(from_a))) |
+         as<u8x16>(_mm_shuffle_epi8(as<__m128i>(b), as<__m128i>(from_b)));
+#else
   if (count == 0) return b;
   if (count >= 32) return u8x16{};
   if (count >= 16) return shift_right_bytes(a, Imm{static_cast<u8>(count - 16)});
   return as<u8x16>((as<u128>(b) >> (8 * count)) | (as<u128>(a) << (128 - 8 * count)));
+#endif
 }
 BHVM_INLINE u64 align_right_mmx(u64 a, u64 b, Imm imm) {
   const unsigned count = imm.value;
@@ -187,4 +203,4 @@ BHVM_INLINE u64x2 duplicate_double(u64 a) { return u64x2{a, a}; }
 BHVM_INLINE u32x4 duplicate_even(u32x4 a) { return __builtin_shufflevector(a, a, 0, 0, 2, 2); }
 BHVM_INLINE u32x4 duplicate_odd(u32x4 a) { return __builtin_shufflevector(a, a, 1, 1, 3, 3); }
 
-}  // namespace bhvm::sse
+}  // namespace bhvm::sse::inline BHVM_SSE_HOST

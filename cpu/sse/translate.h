@@ -16,11 +16,23 @@ bool translate_sse_cmpsd(BlockBuilder& block, const Instruction& insn);
 namespace sse {
 // The parts, one file each.
 void register_moves(TranslatorTable& table);
-void register_integer(TranslatorTable& table);
 void register_float(TranslatorTable& table);
 void register_convert(TranslatorTable& table);
-void register_strings_and_ciphers(TranslatorTable& table);
+void register_strings(TranslatorTable& table);
 void register_control(TranslatorTable& table);
+
+// These are built for several hosts' instruction sets (cpu/sse/vector.h).
+inline namespace any_host {
+void register_integer(TranslatorTable& table);
+void register_ciphers(TranslatorTable& table);
+}  // namespace any_host
+#if BHVM_SSE_HOSTS
+/// Hosts with SSE4.2, AES-NI and PCLMULQDQ.
+inline namespace sse42_host {
+void register_integer(TranslatorTable& table);
+void register_ciphers(TranslatorTable& table);
+}  // namespace sse42_host
+#endif
 }  // namespace sse
 
 }  // namespace bhvm

@@ -5,7 +5,7 @@
 #include "cpu/sse/shuffles.h"
 #include "cpu/sse/translate.h"
 
-namespace bhvm::sse {
+namespace bhvm::sse::inline BHVM_SSE_HOST {
 namespace {
 
 /// A shift by a register's or memory's count, or by an immediate.
@@ -252,4 +252,4 @@ void register_integer(TranslatorTable& table) {
   for (const Row& row : kRows) table.add(row.mnemonic, row.translator);
 }
 
-}  // namespace bhvm::sse
+}  // namespace bhvm::sse::inline BHVM_SSE_HOST

@@ -1,6 +1,4 @@
-// String comparisons, AES and carry-less multiplication.
-#include "cpu/sse/aes.h"
-#include "cpu/sse/carryless.h"
+// String comparisons.
 #include "cpu/sse/forms.h"
 #include "cpu/sse/string_compare.h"
 #include "cpu/sse/translate.h"
@@ -64,18 +62,11 @@ constexpr Row kRows[] = {
     {ZYDIS_MNEMONIC_PCMPESTRM, string_instruction<true, true>},
     {ZYDIS_MNEMONIC_PCMPISTRI, string_instruction<false, false>},
     {ZYDIS_MNEMONIC_PCMPISTRM, string_instruction<false, true>},
-    {ZYDIS_MNEMONIC_AESENC, xmm_instruction<aes::encrypt>},
-    {ZYDIS_MNEMONIC_AESENCLAST, xmm_instruction<aes::encrypt_last>},
-    {ZYDIS_MNEMONIC_AESDEC, xmm_instruction<aes::decrypt>},
-    {ZYDIS_MNEMONIC_AESDECLAST, xmm_instruction<aes::decrypt_last>},
-    {ZYDIS_MNEMONIC_AESIMC, xmm_instruction<aes::inverse_mix_columns>},
-    {ZYDIS_MNEMONIC_AESKEYGENASSIST, xmm_instruction<aes::key_assist>},
-    {ZYDIS_MNEMONIC_PCLMULQDQ, xmm_instruction<carryless_multiply_quadwords>},
 };
 
 }  // namespace
 
-void register_strings_and_ciphers(TranslatorTable& table) {
+void register_strings(TranslatorTable& table) {
   for (const Row& row : kRows) table.add(row.mnemonic, row.translator);
 }
 

@@ -13,6 +13,13 @@
 #include "base/types.h"
 #include "cpu/op.h"
 
+/// The host's instruction set that the meanings of vector instructions are compiled for. The files that hold them are
+/// built for more than one (cpu/sse/CMakeLists.txt), each in a namespace of its own; register_sse() takes the best that
+/// the host has. All of them compute the same.
+#ifndef BHVM_SSE_HOST
+#define BHVM_SSE_HOST any_host
+#endif
+
 namespace bhvm::sse {
 
 template <class T, unsigned bytes>
