@@ -31,10 +31,11 @@ enum class Through : u8 {
   kSlow,  // out of line
 };
 
+/// `fast` is cpu.fast.
 template <Through through, class T>
-BHVM_INLINE bool load_by(Cpu& cpu, u64 linear, T& value) {
+BHVM_INLINE bool load_by(Cpu& cpu, FastEntry* fast, u64 linear, T& value) {
   if constexpr (through == Through::kTlb) {
-    const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
+    const FastEntry& entry = fast[data_tlb_index(linear)];
     if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.read_tag)) return false;
     std::memcpy(&value, reinterpret_cast<const void*>(linear + entry.addend), sizeof(T));
   } else {
@@ -47,13 +48,14 @@ BHVM_INLINE bool load_by(Cpu& cpu, u64 linear, T& value) {
 /// Loads a T.
 template <class T>
 BHVM_INLINE bool load(Cpu& cpu, u64 linear, T& value) {
-  return load_by<Through::kTlb>(cpu, linear, value) || load_by<Through::kSlow>(cpu, linear, value);
+  return load_by<Through::kTlb>(cpu, cpu.fast, linear, value) ||
+         load_by<Through::kSlow>(cpu, cpu.fast, linear, value);
 }
 
 template <Through through, class T>
-BHVM_INLINE bool store_by(Cpu& cpu, u64 linear, T value) {
+BHVM_INLINE bool store_by(Cpu& cpu, FastEntry* fast, u64 linear, T value) {
   if constexpr (through == Through::kTlb) {
-    const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
+    const FastEntry& entry = fast[data_tlb_index(linear)];
     if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.write_tag)) return false;
     std::memcpy(reinterpret_cast<void*>(linear + entry.addend), &value, sizeof(T));
     return true;
@@ -65,7 +67,8 @@ BHVM_INLINE bool store_by(Cpu& cpu, u64 linear, T value) {
 /// Stores a T.
 template <class T>
 BHVM_INLINE bool store(Cpu& cpu, u64 linear, T value) {
-  return store_by<Through::kTlb>(cpu, linear, value) || store_by<Through::kSlow>(cpu, linear, value);
+  return store_by<Through::kTlb>(cpu, cpu.fast, linear, value) ||
+         store_by<Through::kSlow>(cpu, cpu.fast, linear, value);
 }
 
 /// Read, compute, write: the load checks the store, so that the store cannot fail any more.
@@ -74,9 +77,9 @@ struct Update {
   T value;
   void* host;  // of kTlb
 
-  BHVM_INLINE bool load(Cpu& cpu, u64 linear) {
+  BHVM_INLINE bool load(Cpu& cpu, FastEntry* fast, u64 linear) {
     if constexpr (through == Through::kTlb) {
-      const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
+      const FastEntry& entry = fast[data_tlb_index(linear)];
       if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.write_tag)) return false;
       host = reinterpret_cast<void*>(linear + entry.addend);
       std::memcpy(&value, host, sizeof(T));

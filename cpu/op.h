@@ -6,7 +6,8 @@
 // throughout. Compilers without guaranteed tail calls run the same handlers from a loop: a handler returns the op to go
 // on with.
 //
-// A handler is written with the macros below and has three names in scope: `cpu`, `op`, `budget`.
+// A handler is written with the macros below and has four names in scope: `cpu`, `op`, `budget`, and `fast`, which is
+// cpu.fast in a register: whoever changes that inside a block takes it anew.
 #pragma once
 
 #include "base/types.h"
@@ -21,29 +22,31 @@ namespace bhvm {
 
 struct Cpu;
 struct Op;
+struct FastEntry;
 
 #if BHVM_DISPATCH_BY_TAIL_CALL
-using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i64 budget);
+using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i64 budget, FastEntry* fast);
 /// Defines or declares a handler.
 #define BHVM_HANDLER(name)                                                                           \
   __attribute__((preserve_none)) void name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, \
-                                           [[maybe_unused]] i64 budget)
+                                           [[maybe_unused]] i64 budget, [[maybe_unused]] FastEntry* fast)
 /// Goes on with the op at `target` (a const Op*).
 #define BHVM_CONTINUE(target)                                              \
   do {                                                                     \
     const Op* const bhvm_next = (target);                                  \
-    [[clang::musttail]] return bhvm_next->handler(cpu, bhvm_next, budget); \
+    [[clang::musttail]] return bhvm_next->handler(cpu, bhvm_next, budget, fast); \
   } while (0)
 /// Hands this op to another handler.
-#define BHVM_BECOME(other) [[clang::musttail]] return other(cpu, op, budget)
+#define BHVM_BECOME(other) [[clang::musttail]] return other(cpu, op, budget, fast)
 /// Leaves the dispatch and returns to Cpu::run().
 #define BHVM_LEAVE return
 #else
-using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget);
-#define BHVM_HANDLER(name) \
-  const Op* name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64& budget)
+using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget, FastEntry*& fast);
+#define BHVM_HANDLER(name)                                                                                \
+  const Op* name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64& budget, \
+                 [[maybe_unused]] FastEntry*& fast)
 #define BHVM_CONTINUE(target) return (target)
-#define BHVM_BECOME(other) return other(cpu, op, budget)
+#define BHVM_BECOME(other) return other(cpu, op, budget, fast)
 #define BHVM_LEAVE return nullptr
 #endif
 

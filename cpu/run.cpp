@@ -18,10 +18,11 @@ constexpr u64 kMostAtOnce = 0x40000000;
 void dispatch(Cpu& cpu, const Block* block, i64 budget) {
 #if BHVM_DISPATCH_BY_TAIL_CALL
   const Op* op = block->ops();
-  op->handler(cpu, op, budget);
+  op->handler(cpu, op, budget, cpu.fast);
 #else
   const Op* op = block->ops();
-  while (op != nullptr) op = op->handler(cpu, op, budget);
+  FastEntry* fast = cpu.fast;
+  while (op != nullptr) op = op->handler(cpu, op, budget, fast);
 #endif
 }
 

@@ -24,11 +24,11 @@ BHVM_HANDLER(mem_any) {
   const T b = immediate ? static_cast<T>(op->imm) : operand<T>(cpu, op->src);
   if constexpr (Alu::kWrites) {
     Update<T, through> update;
-    BHVM_ACCESS(update.load(cpu, linear), mem_any<Alu, T, with_flags, immediate, Through::kSlow>);
+    BHVM_ACCESS(update.load(cpu, fast, linear), mem_any<Alu, T, with_flags, immediate, Through::kSlow>);
     update.store(cpu, linear, Alu::template apply<T, with_flags>(update.value, b, cpu.flags));
   } else {
     T a;
-    BHVM_ACCESS(load_by<through>(cpu, linear, a), mem_any<Alu, T, with_flags, immediate, Through::kSlow>);
+    BHVM_ACCESS(load_by<through>(cpu, fast, linear, a), mem_any<Alu, T, with_flags, immediate, Through::kSlow>);
     Alu::template apply<T, with_flags>(a, b, cpu.flags);
   }
   BHVM_NEXT;
@@ -93,7 +93,7 @@ template <class Alu, class T, Through through = Through::kTlb>
 BHVM_HANDLER(one_mem) {
   const u64 linear = address_of(cpu, op);
   Update<T, through> update;
-  const bool loaded = update.load(cpu, linear);
+  const bool loaded = update.load(cpu, fast, linear);
   if (planted(PlantedFault::kFlagsBeforeFault) && through == Through::kSlow && !loaded &&
       cpu.fault.vector == vector::kPageFault && (cpu.fault.error_code & pf_error::kPresent) != 0) {
     cpu.flags.set_cf(!cpu.flags.cf());

@@ -19,7 +19,7 @@ template <class T, Through through = Through::kTlb>
 BHVM_HANDLER(xchg_mem) {
   const u64 linear = address_of(cpu, op);
   Update<T, through> update;
-  BHVM_ACCESS(update.load(cpu, linear), xchg_mem<T, Through::kSlow>);
+  BHVM_ACCESS(update.load(cpu, fast, linear), xchg_mem<T, Through::kSlow>);
   update.store(cpu, linear, operand<T>(cpu, op->src));
   write_gpr<T>(cpu, op->src, update.value);
   BHVM_NEXT;
@@ -37,7 +37,7 @@ template <class T, Through through = Through::kTlb>
 BHVM_HANDLER(xadd_mem) {
   const u64 linear = address_of(cpu, op);
   Update<T, through> update;
-  BHVM_ACCESS(update.load(cpu, linear), xadd_mem<T, Through::kSlow>);
+  BHVM_ACCESS(update.load(cpu, fast, linear), xadd_mem<T, Through::kSlow>);
   update.store(cpu, linear, Add::apply<T, true>(update.value, operand<T>(cpu, op->src), cpu.flags));
   write_gpr<T>(cpu, op->src, update.value);
   BHVM_NEXT;
@@ -61,7 +61,7 @@ template <class T, Through through = Through::kTlb>
 BHVM_HANDLER(cmpxchg_mem) {
   const u64 linear = address_of(cpu, op);
   Update<T, through> update;
-  BHVM_ACCESS(update.load(cpu, linear), cmpxchg_mem<T, Through::kSlow>);
+  BHVM_ACCESS(update.load(cpu, fast, linear), cmpxchg_mem<T, Through::kSlow>);
   const T accumulator = static_cast<T>(cpu.s.gpr[kRax]);
   const bool equal = update.value == accumulator;
   update.store(cpu, linear, equal ? operand<T>(cpu, op->src) : update.value);
@@ -122,7 +122,7 @@ BHVM_HANDLER(cmpxchg_pair) {
     BHVM_FAULT;
   }
   Update<Pair, through> update;
-  BHVM_ACCESS(update.load(cpu, linear), cmpxchg_pair<T, Through::kSlow>);
+  BHVM_ACCESS(update.load(cpu, fast, linear), cmpxchg_pair<T, Through::kSlow>);
   std::array<u64, 16>& r = cpu.s.gpr;
   const Pair old = update.value;
   const bool equal = old.low == static_cast<T>(r[kRax]) && old.high == static_cast<T>(r[kRdx]);

@@ -80,11 +80,11 @@ BHVM_HANDLER(bit_mem) {
   T a;
   if constexpr (Operation::kWrites) {
     Update<T, through> update;
-    BHVM_ACCESS(update.load(cpu, linear), bit_mem<Operation, T, stepped, Through::kSlow>);
+    BHVM_ACCESS(update.load(cpu, fast, linear), bit_mem<Operation, T, stepped, Through::kSlow>);
     a = update.value;
     update.store(cpu, linear, Operation::template apply<T>(a, bit));
   } else {
-    BHVM_ACCESS(load_by<through>(cpu, linear, a), bit_mem<Operation, T, stepped, Through::kSlow>);
+    BHVM_ACCESS(load_by<through>(cpu, fast, linear, a), bit_mem<Operation, T, stepped, Through::kSlow>);
   }
   cpu.flags.set_cf((a & bit) != 0);
   BHVM_NEXT;

@@ -45,7 +45,7 @@ BHVM_HANDLER(move_reg) {
 template <Condition condition, class T, Through through = Through::kTlb>
 BHVM_HANDLER(move_mem) {
   T b;
-  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), b), move_mem<condition, T, Through::kSlow>);
+  BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), b), move_mem<condition, T, Through::kSlow>);
   const T a = operand<T>(cpu, op->dst);
   write_gpr<T>(cpu, op->dst, holds<condition>(cpu.flags) ? b : a);
   BHVM_NEXT;

@@ -97,7 +97,7 @@ BHVM_HANDLER(jump_indirect) {
   using T = std::conditional_t<wide, u64, u32>;
   T value;
   if constexpr (memory) {
-    BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), value), jump_indirect<wide, memory, alone, Through::kSlow>);
+    BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), value), jump_indirect<wide, memory, alone, Through::kSlow>);
   } else {
     value = operand<T>(cpu, op->src);
   }
@@ -314,7 +314,7 @@ BHVM_HANDLER(call_indirect) {
   using T = std::conditional_t<Stack::kWide, u64, u32>;
   T value;
   if constexpr (memory) {
-    BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), value), call_indirect<Stack, memory, alone, Through::kSlow>);
+    BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), value), call_indirect<Stack, memory, alone, Through::kSlow>);
   } else {
     value = operand<T>(cpu, op->src);
   }
@@ -336,7 +336,7 @@ BHVM_HANDLER(ret) {
   T value;
   u64 linear;
   if (!Stack::place(cpu, 0, sizeof(T), false, linear)) BHVM_FAULT;
-  BHVM_ACCESS(load_by<through>(cpu, linear, value), ret<Stack, alone, Through::kSlow>);
+  BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), ret<Stack, alone, Through::kSlow>);
   u64 target = value;
   if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
   Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);

@@ -194,7 +194,7 @@ BHVM_HANDLER(imul_reg) {
 template <class T, bool with_flags, Through through = Through::kTlb>
 BHVM_HANDLER(imul_mem) {
   T b;
-  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), b), imul_mem<T, with_flags, Through::kSlow>);
+  BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), b), imul_mem<T, with_flags, Through::kSlow>);
   write_gpr<T>(cpu, op->dst, imul_truncated<T, with_flags>(operand<T>(cpu, op->dst), b, cpu.flags));
   BHVM_NEXT;
 }
@@ -207,7 +207,7 @@ BHVM_HANDLER(imul_reg_imm) {
 template <class T, bool with_flags, Through through = Through::kTlb>
 BHVM_HANDLER(imul_mem_imm) {
   T a;
-  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), a), imul_mem_imm<T, with_flags, Through::kSlow>);
+  BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), a), imul_mem_imm<T, with_flags, Through::kSlow>);
   write_gpr<T>(cpu, op->dst, imul_truncated<T, with_flags>(a, static_cast<T>(op->imm), cpu.flags));
   BHVM_NEXT;
 }

@@ -11,9 +11,9 @@ namespace {
 /// Two ops that stand one behind the other.
 template <class First, class Second>
 BHVM_HANDLER(both) {
-  if (BHVM_UNLIKELY(!First::template run<Through::kTlb>(cpu, op))) BHVM_BECOME((plain<First, Through::kSlow>));
+  if (BHVM_UNLIKELY(!First::template run<Through::kTlb>(cpu, fast, op))) BHVM_BECOME((plain<First, Through::kSlow>));
   op += 1;
-  if (BHVM_UNLIKELY(!Second::template run<Through::kTlb>(cpu, op))) BHVM_BECOME((plain<Second, Through::kSlow>));
+  if (BHVM_UNLIKELY(!Second::template run<Through::kTlb>(cpu, fast, op))) BHVM_BECOME((plain<Second, Through::kSlow>));
   BHVM_NEXT;
 }
 

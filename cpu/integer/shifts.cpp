@@ -31,7 +31,7 @@ BHVM_HANDLER(mem_any) {
   const unsigned count = static_cast<unsigned>((operand<u8>(cpu, op->src) | static_cast<u64>(op->imm)) & kCountMask<T>);
   const u64 linear = address_of(cpu, op);
   Update<T, through> update;
-  BHVM_ACCESS(update.load(cpu, linear), mem_any<Shift, T, Through::kSlow>);
+  BHVM_ACCESS(update.load(cpu, fast, linear), mem_any<Shift, T, Through::kSlow>);
   const T r = count == 0 ? update.value : Shift::template apply<T, true>(update.value, count, cpu.flags);
   update.store(cpu, linear, r);
   BHVM_NEXT;
@@ -146,7 +146,7 @@ BHVM_HANDLER(double_mem) {
   const unsigned count = double_count<T>(cpu, op);
   const u64 linear = address_of(cpu, op);
   Update<T, through> update;
-  BHVM_ACCESS(update.load(cpu, linear), double_mem<Shift, T, Through::kSlow>);
+  BHVM_ACCESS(update.load(cpu, fast, linear), double_mem<Shift, T, Through::kSlow>);
   const T r =
       count == 0 ? update.value : Shift::template apply<T>(update.value, operand<T>(cpu, op->src), count, cpu.flags);
   update.store(cpu, linear, r);

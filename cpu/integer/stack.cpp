@@ -28,7 +28,7 @@ BHVM_HANDLER(push_imm) {
 template <class Stack, class T, Through through = Through::kTlb>
 BHVM_HANDLER(push_mem) {
   T value;
-  BHVM_ACCESS(load_by<through>(cpu, address_of(cpu, op), value), push_mem<Stack, T, Through::kSlow>);
+  BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), value), push_mem<Stack, T, Through::kSlow>);
   if (!Stack::template write<T>(cpu, -kSize<T>, value)) {
     blame_stack(cpu);
     BHVM_FAULT;
@@ -42,7 +42,7 @@ BHVM_HANDLER(pop_reg) {
   T value;
   u64 linear;
   if (!Stack::place(cpu, 0, sizeof(T), false, linear)) BHVM_FAULT;
-  BHVM_ACCESS(load_by<through>(cpu, linear, value), pop_reg<Stack, T, Through::kSlow>);
+  BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), pop_reg<Stack, T, Through::kSlow>);
   Stack::move(cpu, kSize<T>);
   write_gpr<T>(cpu, op->dst, value);  // POP RSP: the value wins
   BHVM_NEXT;

@@ -31,7 +31,7 @@ struct Stack64 {
   template <class T>
   BHVM_INLINE static bool probe_write(Cpu& cpu, i64 delta) {
     Update<T> update;
-    return update.load(cpu, pointer(cpu, delta));
+    return update.load(cpu, cpu.fast, pointer(cpu, delta));
   }
 };
 
@@ -65,7 +65,7 @@ struct Stack32 {
   BHVM_INLINE static bool probe_write(Cpu& cpu, i64 delta) {
     u64 linear;
     Update<T> update;
-    return place(cpu, delta, sizeof(T), true, linear) && update.load(cpu, linear);
+    return place(cpu, delta, sizeof(T), true, linear) && update.load(cpu, cpu.fast, linear);
   }
 };
 

@@ -1,6 +1,6 @@
 // Steps: what the most frequent straight-line instructions do, apart from how they are dispatched.
 //
-// A step is a class with a static template run<through>(cpu, op): it does its instruction and returns true, or changes
+// A step is a class with a static template run<through>(cpu, fast, op): it does its instruction and returns true, or changes
 // nothing and returns false when an access did not happen. plain<Step> is the handler that does one step and goes on;
 // cpu/integer/pairs.cpp makes handlers of two steps, which save a dispatch. A step that misses the fast TLB hands its
 // op to plain<Step, Through::kSlow>, in a pair too: each of the two ops stays complete and in its place.
@@ -15,7 +15,7 @@ namespace bhvm::integer {
 
 template <class Step, Through through = Through::kTlb>
 BHVM_HANDLER(plain) {
-  BHVM_ACCESS(Step::template run<through>(cpu, op), plain<Step, Through::kSlow>);
+  BHVM_ACCESS(Step::template run<through>(cpu, fast, op), plain<Step, Through::kSlow>);
   BHVM_NEXT;
 }
 
@@ -28,7 +28,7 @@ BHVM_INLINE u64 place_of(Cpu& cpu, const Op* op) {
 template <class T>
 struct MovRegReg {
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     write_gpr<T>(cpu, op->dst, operand<T>(cpu, op->src));
     return true;
   }
@@ -37,7 +37,7 @@ struct MovRegReg {
 template <class T>
 struct MovRegImm {
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     write_gpr<T>(cpu, op->dst, static_cast<T>(op->imm));
     return true;
   }
@@ -46,9 +46,9 @@ struct MovRegImm {
 template <class T, bool simple>
 struct MovRegMem {
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     T value;
-    if (!load_by<through>(cpu, place_of<simple>(cpu, op), value)) return false;
+    if (!load_by<through>(cpu, fast, place_of<simple>(cpu, op), value)) return false;
     write_gpr<T>(cpu, op->dst, value);
     return true;
   }
@@ -57,16 +57,16 @@ struct MovRegMem {
 template <class T, bool simple>
 struct MovMemReg {
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
-    return store_by<through>(cpu, place_of<simple>(cpu, op), operand<T>(cpu, op->src));
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    return store_by<through>(cpu, fast, place_of<simple>(cpu, op), operand<T>(cpu, op->src));
   }
 };
 
 template <class T>
 struct MovMemImm {
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
-    return store_by<through>(cpu, address_of(cpu, op), static_cast<T>(op->imm));
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    return store_by<through>(cpu, fast, address_of(cpu, op), static_cast<T>(op->imm));
   }
 };
 
@@ -74,7 +74,7 @@ struct MovMemImm {
 template <class To, class From>
 struct WidenReg {
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     write_gpr<To>(cpu, op->dst, static_cast<To>(operand<From>(cpu, op->src)));
     return true;
   }
@@ -83,9 +83,9 @@ struct WidenReg {
 template <class To, class From>
 struct WidenMem {
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     From value;
-    if (!load_by<through>(cpu, address_of(cpu, op), value)) return false;
+    if (!load_by<through>(cpu, fast, address_of(cpu, op), value)) return false;
     write_gpr<To>(cpu, op->dst, static_cast<To>(value));
     return true;
   }
@@ -94,7 +94,7 @@ struct WidenMem {
 template <class T>
 struct Lea {
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     write_gpr<T>(cpu, op->dst, static_cast<T>(address_of(cpu, op)));
     return true;
   }
@@ -103,7 +103,7 @@ struct Lea {
 /// LEA r64 without an index.
 struct LeaBase {
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     operand<u64>(cpu, op->dst) = address_of_base(cpu, op);
     return true;
   }
@@ -112,9 +112,9 @@ struct LeaBase {
 /// PUSH of a 64-bit register in 64-bit code.
 struct Push64 {
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     const u64 top = cpu.s.gpr[kRsp] - sizeof(u64);
-    if (!store_by<through>(cpu, top, operand<u64>(cpu, op->src))) return false;
+    if (!store_by<through>(cpu, fast, top, operand<u64>(cpu, op->src))) return false;
     cpu.s.gpr[kRsp] = top;
     return true;
   }
@@ -123,10 +123,10 @@ struct Push64 {
 /// POP of a 64-bit register in 64-bit code. Of POP RSP the value wins.
 struct Pop64 {
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     u64 value;
     const u64 top = cpu.s.gpr[kRsp];
-    if (!load_by<through>(cpu, top, value)) return false;
+    if (!load_by<through>(cpu, fast, top, value)) return false;
     cpu.s.gpr[kRsp] = top + sizeof(u64);
     operand<u64>(cpu, op->dst) = value;
     return true;
@@ -136,7 +136,7 @@ struct Pop64 {
 template <class Alu, class T, bool with_flags>
 struct AluRegReg {
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), operand<T>(cpu, op->src), cpu.flags);
     if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
     return true;
@@ -146,7 +146,7 @@ struct AluRegReg {
 template <class Alu, class T, bool with_flags>
 struct AluRegImm {
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), static_cast<T>(op->imm), cpu.flags);
     if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
     return true;
@@ -156,9 +156,9 @@ struct AluRegImm {
 template <class Alu, class T, bool with_flags>
 struct AluRegMem {
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     T b;
-    if (!load_by<through>(cpu, address_of(cpu, op), b)) return false;
+    if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
     const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), b, cpu.flags);
     if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
     return true;
@@ -169,7 +169,7 @@ struct AluRegMem {
 template <class Shift, class T, bool with_flags>
 struct ShiftRegImm {
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     const auto count = static_cast<unsigned>(op->imm);
     write_gpr<T>(cpu, op->dst, Shift::template apply<T, with_flags>(operand<T>(cpu, op->dst), count, cpu.flags));
     return true;

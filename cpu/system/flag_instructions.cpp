@@ -116,11 +116,13 @@ BHVM_HANDLER(popf64_inline) {
 
 BHVM_HANDLER(stac) {
   if (!set_access_control(cpu, true)) BHVM_FAULT;
+  fast = cpu.fast;
   BHVM_NEXT;
 }
 
 BHVM_HANDLER(clac) {
   if (!set_access_control(cpu, false)) BHVM_FAULT;
+  fast = cpu.fast;
   BHVM_NEXT;
 }
 

@@ -241,7 +241,7 @@ bool arpl(Cpu& cpu, const Op& op) {
     if (rpl_of(selector) < rpl) operand<u16>(cpu, op.src) = with_rpl(selector, rpl);
   } else {
     Update<u16> update;
-    if (!update.load(cpu, cpu.scratch_address)) return false;
+    if (!update.load(cpu, cpu.fast, cpu.scratch_address)) return false;
     selector = update.value;
     if (rpl_of(selector) < rpl) update.store(cpu, cpu.scratch_address, with_rpl(selector, rpl));
   }
