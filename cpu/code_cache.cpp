@@ -117,7 +117,7 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   const std::size_t second_at = builder_.ops().size();
   if (second_size != 0) builder_.emit_data();
   builder_.finish();
-  integer::pair_ops(builder_.ops());
+  integer::join_ops(builder_.ops());
   Block* block = commit(page, mode, start, static_cast<u16>(std::min<u64>(offset, kPageSize)));
   if (second_size != 0) {
     block->straddles = true;

@@ -18,21 +18,8 @@ constexpr Handler reg_imm = plain<AluRegImm<Alu, T, with_flags>>;
 template <class Alu, class T, bool with_flags>
 constexpr Handler reg_mem = plain<AluRegMem<Alu, T, with_flags>>;
 
-template <class Alu, class T, bool with_flags, bool immediate, Through through = Through::kTlb>
-BHVM_HANDLER(mem_any) {
-  const u64 linear = address_of(cpu, op);
-  const T b = immediate ? static_cast<T>(op->imm) : operand<T>(cpu, op->src);
-  if constexpr (Alu::kWrites) {
-    Update<T, through> update;
-    BHVM_ACCESS(update.load(cpu, fast, linear), mem_any<Alu, T, with_flags, immediate, Through::kSlow>);
-    update.store(cpu, linear, Alu::template apply<T, with_flags>(update.value, b, cpu.flags));
-  } else {
-    T a;
-    BHVM_ACCESS(load_by<through>(cpu, fast, linear, a), mem_any<Alu, T, with_flags, immediate, Through::kSlow>);
-    Alu::template apply<T, with_flags>(a, b, cpu.flags);
-  }
-  BHVM_NEXT;
-}
+template <class Alu, class T, bool with_flags, bool immediate>
+constexpr Handler mem_any = plain<AluMem<Alu, T, with_flags, immediate>>;
 
 /// Handlers of one instruction at one width, with flags and without.
 struct Forms {
@@ -84,10 +71,7 @@ bool translate_alu(BlockBuilder& block, const Instruction& insn) {
 }
 
 template <class Alu, class T, bool with_flags>
-BHVM_HANDLER(one_reg) {
-  write_gpr<T>(cpu, op->dst, Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), cpu.flags));
-  BHVM_NEXT;
-}
+constexpr Handler one_reg = plain<OneReg<Alu, T, with_flags>>;
 
 template <class Alu, class T, Through through = Through::kTlb>
 BHVM_HANDLER(one_mem) {

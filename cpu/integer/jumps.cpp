@@ -4,34 +4,14 @@
 // link; not taken, the next op follows. A comparison right before it is fused with it.
 #include <utility>
 
-#include "cpu/control.h"
-#include "cpu/integer/alu.h"
-#include "cpu/integer/conditions.h"
 #include "cpu/integer/forms.h"
-#include "cpu/integer/stack_access.h"
+#include "cpu/integer/jump_handlers.h"
 #include "cpu/integer/translate.h"
 #include "cpu/system/translate.h"
 #include "cpu/undefined.h"
 
 namespace bhvm::integer {
 namespace {
-
-BHVM_INLINE u64 direct_target(const Cpu& cpu, const Op* op, bool wide) {
-  const u64 target = cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp));
-  return wide ? target : target & 0xFFFFFFFF;
-}
-
-/// Takes op's link, by the kind of jump.
-#define BHVM_JUMP_DIRECT(kind, wide)                    \
-  do {                                                  \
-    if constexpr ((kind) == JumpKind::kInPage) {        \
-      BHVM_JUMP_IN_PAGE;                                \
-    } else if constexpr ((kind) == JumpKind::kAcross) { \
-      BHVM_JUMP_ACROSS(direct_target(cpu, op, (wide))); \
-    } else {                                            \
-      BHVM_BECOME(leave_unlinked);                      \
-    }                                                   \
-  } while (0)
 
 /// Three instances by kind; [0]: 64-bit code, [1]: other code.
 struct DirectForms {
@@ -63,48 +43,9 @@ bool emit_narrow(BlockBuilder& block) {
 
 // Unconditional.
 
-template <JumpKind kind, bool wide>
-BHVM_HANDLER(jump) {
-  BHVM_JUMP_DIRECT(kind, wide);
-}
 constexpr DirectForms kJump = {jump<JumpKind::kInPage, true>,
                                {jump<JumpKind::kAcross, true>, jump<JumpKind::kAcross, false>},
                                jump<JumpKind::kAlone, true>};
-
-/// An indirect target: refused when it is not canonical, before anything changes.
-template <bool wide>
-BHVM_INLINE bool acceptable(Cpu& cpu, u64& target) {
-  if constexpr (wide) {
-    if (BHVM_UNLIKELY(!cpu.is_canonical(target))) return cpu.raise(vector::kGeneralProtection);
-  } else {
-    target &= 0xFFFFFFFF;
-  }
-  return true;
-}
-
-#define BHVM_GO_INDIRECT(target, alone) \
-  do {                                  \
-    if constexpr (alone) {              \
-      cpu.s.rip = (target);             \
-      BHVM_BECOME(leave_indirect);      \
-    } else {                            \
-      BHVM_JUMP_INDIRECT(target);       \
-    }                                   \
-  } while (0)
-
-template <bool wide, bool memory, bool alone, Through through = Through::kTlb>
-BHVM_HANDLER(jump_indirect) {
-  using T = std::conditional_t<wide, u64, u32>;
-  T value;
-  if constexpr (memory) {
-    BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), value), jump_indirect<wide, memory, alone, Through::kSlow>);
-  } else {
-    value = operand<T>(cpu, op->src);
-  }
-  u64 target = value;
-  if (!acceptable<wide>(cpu, target)) BHVM_FAULT;
-  BHVM_GO_INDIRECT(target, alone);
-}
 
 Op& emit_indirect(BlockBuilder& block, const Instruction& insn, const Handler (&forms)[2][2][2]) {
   const bool alone = (insn.mode & mode::kSingle) != 0;
@@ -142,55 +83,11 @@ bool translate_jmp(BlockBuilder& block, const Instruction& insn) {
 
 // Conditional.
 
-template <Condition condition, JumpKind kind, bool wide>
-BHVM_HANDLER(jump_if) {
-  if (holds<condition>(cpu.flags)) {
-    budget += op->remaining - 1;
-    BHVM_JUMP_DIRECT(kind, wide);
-  }
-  BHVM_NEXT;
-}
-
 template <Condition condition>
 constexpr DirectForms kJumpIf = {
     jump_if<condition, JumpKind::kInPage, true>,
     {jump_if<condition, JumpKind::kAcross, true>, jump_if<condition, JumpKind::kAcross, false>},
     jump_if<condition, JumpKind::kAlone, true>};
-
-// Fused comparison and conditional jump, both in the page. The flags are stored on the way out; on the way on only if
-// somebody behind reads them.
-
-struct FuseCmp {
-  template <Condition condition, class T>
-  BHVM_INLINE static bool test(T a, T b) {
-    return holds_after_compare<condition, T>(a, b);
-  }
-  using Alu = Cmp;
-};
-struct FuseTest {
-  template <Condition condition, class T>
-  BHVM_INLINE static bool test(T a, T b) {
-    return holds_after_logic<condition, T>(a & b);
-  }
-  using Alu = Test;
-};
-
-BHVM_INLINE u32 fused_immediate(const Op* op) {
-  return static_cast<u32>(op->base) | (static_cast<u32>(op->index) << 16);
-}
-
-template <Condition condition, class Fuse, class T, bool immediate_operand, bool flags_behind>
-BHVM_HANDLER(fused) {
-  const T a = operand<T>(cpu, op->dst);
-  const T b = immediate_operand ? static_cast<T>(static_cast<i32>(fused_immediate(op))) : operand<T>(cpu, op->src);
-  if (Fuse::template test<condition, T>(a, b)) {
-    Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
-    budget += op->remaining - 2;
-    BHVM_JUMP_IN_PAGE;
-  }
-  if constexpr (flags_behind) Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
-  BHVM_NEXT;
-}
 
 /// [test or cmp][width][immediate][flags behind]
 using FusedForms = std::array<std::array<std::array<std::array<Handler, 2>, 2>, 4>, 2>;
@@ -294,54 +191,7 @@ bool translate_counted(BlockBuilder& block, const Instruction& insn) {
   return true;
 }
 
-// CALL and RET. `dst` is the return address as an offset from the page's start.
-
-template <class Stack>
-BHVM_INLINE bool store_return_address(Cpu& cpu, const Op* op) {
-  using T = std::conditional_t<Stack::kWide, u64, u32>;
-  return Stack::template write<T>(cpu, -static_cast<i64>(sizeof(T)), static_cast<T>(cpu.page_base + op->dst));
-}
-
-template <class Stack, JumpKind kind>
-BHVM_HANDLER(call) {
-  if (!store_return_address<Stack>(cpu, op)) BHVM_FAULT;
-  Stack::move(cpu, Stack::kWide ? -8 : -4);
-  BHVM_JUMP_DIRECT(kind, Stack::kWide);
-}
-
-template <class Stack, bool memory, bool alone, Through through = Through::kTlb>
-BHVM_HANDLER(call_indirect) {
-  using T = std::conditional_t<Stack::kWide, u64, u32>;
-  T value;
-  if constexpr (memory) {
-    BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), value), call_indirect<Stack, memory, alone, Through::kSlow>);
-  } else {
-    value = operand<T>(cpu, op->src);
-  }
-  u64 target = value;
-  // As processors do it: the return address is in memory when a non-canonical target faults, but RSP has not moved.
-  if (!store_return_address<Stack>(cpu, op)) {
-    if constexpr (memory) blame_stack(cpu);
-    BHVM_FAULT;
-  }
-  if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
-  Stack::move(cpu, -static_cast<i64>(sizeof(T)));
-  BHVM_GO_INDIRECT(target, alone);
-}
-
-/// `imm`: bytes to release behind the return address.
-template <class Stack, bool alone, Through through = Through::kTlb>
-BHVM_HANDLER(ret) {
-  using T = std::conditional_t<Stack::kWide, u64, u32>;
-  T value;
-  u64 linear;
-  if (!Stack::place(cpu, 0, sizeof(T), false, linear)) BHVM_FAULT;
-  BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), ret<Stack, alone, Through::kSlow>);
-  u64 target = value;
-  if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
-  Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);
-  BHVM_GO_INDIRECT(target, alone);
-}
+// CALL and RET.
 
 template <class Stack>
 struct CallForms {

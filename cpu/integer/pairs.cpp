@@ -1,85 +1,55 @@
 #include "cpu/integer/pairs.h"
 
-#include <array>
-#include <tuple>
-
-#include "cpu/integer/steps.h"
+#include <boost/unordered/unordered_flat_map.hpp>
 
 namespace bhvm::integer {
 namespace {
 
-/// Two ops that stand one behind the other.
-template <class First, class Second>
-BHVM_HANDLER(both) {
-  if (BHVM_UNLIKELY(!First::template run<Through::kTlb>(cpu, fast, op))) BHVM_BECOME((plain<First, Through::kSlow>));
-  op += 1;
-  if (BHVM_UNLIKELY(!Second::template run<Through::kTlb>(cpu, fast, op))) BHVM_BECOME((plain<Second, Through::kSlow>));
-  BHVM_NEXT;
+struct Key {
+  Handler first, second, third;  // third: nullptr of a pair
+  bool operator==(const Key&) const = default;
+};
+std::size_t hash_value(const Key& key) {
+  const auto bits = [](Handler handler) { return static_cast<u64>(reinterpret_cast<std::uintptr_t>(handler)); };
+  const u64 sum = bits(key.first) + 3 * bits(key.second) + 7 * bits(key.third);
+  return static_cast<std::size_t>(sum * 0x9E3779B97F4A7C15);
 }
 
-/// What takes part, by how often it stands beside another of these in a mix of programs (docs/PERFORMANCE.md).
-using Steps =
-    std::tuple<MovRegReg<u64>, MovRegMem<u64, true>, MovRegReg<u32>, Push64, MovMemReg<u64, true>, Pop64, LeaBase,
-               AluRegReg<Xor, u32, false>, ShiftRegImm<Ror, u32, false>, AluRegReg<Add, u32, false>,
-               MovRegMem<u32, true>, AluRegReg<Add, u64, true>, AluRegReg<Add, u64, false>, WidenMem<u32, u8>,
-               WidenMem<u32, u16>, AluRegImm<And, u32, true>, AluRegImm<Add, u64, true>, AluRegImm<Add, u64, false>,
-               MovMemReg<u32, true>, Lea<u64>, WidenReg<u64, i32>, AluRegReg<Xor, u32, true>, Lea<u32>, MovRegImm<u32>,
-               AluRegImm<Sub, u64, true>, MovRegMem<u64, false>, WidenMem<u64, i32>, WidenReg<u32, u8>>;
-constexpr std::size_t kSteps = std::tuple_size_v<Steps>;
-
-template <class First, std::size_t... second>
-constexpr std::array<Handler, kSteps> row(std::index_sequence<second...>) {
-  return {both<First, std::tuple_element_t<second, Steps>>...};
-}
-template <std::size_t... first>
-constexpr std::array<std::array<Handler, kSteps>, kSteps> table(std::index_sequence<first...>) {
-  return {row<std::tuple_element_t<first, Steps>>(std::make_index_sequence<kSteps>())...};
-}
-constexpr auto kBoth = table(std::make_index_sequence<kSteps>());
-
-template <std::size_t... step>
-constexpr std::array<Handler, kSteps> singles(std::index_sequence<step...>) {
-  return {plain<std::tuple_element_t<step, Steps>>...};
-}
-constexpr auto kSingle = singles(std::make_index_sequence<kSteps>());
-
-/// Place of a handler among the steps; kSteps if it is none.
-class StepIndex {
+/// Made once, never changed, and of nothing but the program itself.
+class JoinTable {
  public:
-  StepIndex() {
-    slots_.fill(kSteps);
-    for (std::size_t step = 0; step < kSteps; ++step) {
-      std::size_t slot = hash(kSingle[step]);
-      while (slots_[slot] != kSteps) slot = (slot + 1) % kSlots;
-      slots_[slot] = step;
-    }
+  JoinTable() {
+    for (const JoinedPair& row : joined_pairs()) rows_.emplace(Key{row.first, row.second, nullptr}, row.joined);
+    for (const JoinedThree& row : joined_threes()) rows_.emplace(Key{row.first, row.second, row.third}, row.joined);
   }
-  std::size_t of(Handler handler) const {
-    std::size_t slot = hash(handler);
-    while (slots_[slot] != kSteps && kSingle[slots_[slot]] != handler) slot = (slot + 1) % kSlots;
-    return slots_[slot];
+  Handler find(const Key& key) const {
+    const auto row = rows_.find(key);
+    return row == rows_.end() ? nullptr : row->second;
   }
 
  private:
-  static constexpr std::size_t kSlots = 256;
-  static std::size_t hash(Handler handler) { return (reinterpret_cast<std::uintptr_t>(handler) >> 4) % kSlots; }
-  std::array<std::size_t, kSlots> slots_{};
+  boost::unordered_flat_map<Key, Handler> rows_;
 };
 
 }  // namespace
 
-void pair_ops(std::span<Op> ops) {
-  static const StepIndex index;
-  for (std::size_t i = 0; i + 1 < ops.size(); ++i) {
-    const std::size_t first = index.of(ops[i].handler);
-    if (first == kSteps) continue;
-    const std::size_t second = index.of(ops[i + 1].handler);
-    if (second == kSteps) {
-      i += 1;  // neither may be the first of a pair now
-      continue;
+void join_ops(std::span<Op> ops) {
+  static const JoinTable table;
+  std::size_t i = 0;
+  while (i + 1 < ops.size()) {
+    if (i + 2 < ops.size()) {
+      if (const Handler joined = table.find({ops[i].handler, ops[i + 1].handler, ops[i + 2].handler})) {
+        ops[i].handler = joined;
+        i += 3;
+        continue;
+      }
     }
-    ops[i].handler = kBoth[first][second];
-    i += 1;
+    if (const Handler joined = table.find({ops[i].handler, ops[i + 1].handler, nullptr})) {
+      ops[i].handler = joined;
+      i += 2;
+    } else {
+      i += 1;
+    }
   }
 }
 

@@ -1,4 +1,8 @@
-// Two ops with one dispatch between them and the next.
+// Ops with one dispatch between them and what follows.
+//
+// Where two or three frequent ops stand one behind the other, the first one gets a handler that does them all: each
+// runs straight into the next, by a jump whose target is known. The others stay as they are, for a fault in one of them
+// and for whoever comes to it alone, so nothing but the number of indirect jumps changes.
 #pragma once
 
 #include <span>
@@ -7,9 +11,18 @@
 
 namespace bhvm::integer {
 
-/// Where two of the most frequent ops follow each other, gives the first one a handler that does both. The second one
-/// stays as it is, for a fault in it and for whoever comes to it alone. To be called last on a block's ops, data among
-/// them included (their handler is nullptr).
-void pair_ops(std::span<Op> ops);
+struct JoinedPair {
+  Handler first, second;
+  Handler joined;  // of the first op
+};
+struct JoinedThree {
+  Handler first, second, third;
+  Handler joined;
+};
+std::span<const JoinedPair> joined_pairs();
+std::span<const JoinedThree> joined_threes();
+
+/// To be called last on a block's ops, data among them included (their handler is nullptr).
+void join_ops(std::span<Op> ops);
 
 }  // namespace bhvm::integer

@@ -1,9 +1,9 @@
 // Steps: what the most frequent straight-line instructions do, apart from how they are dispatched.
 //
-// A step is a class with a static template run<through>(cpu, fast, op): it does its instruction and returns true, or changes
-// nothing and returns false when an access did not happen. plain<Step> is the handler that does one step and goes on;
-// cpu/integer/pairs.cpp makes handlers of two steps, which save a dispatch. A step that misses the fast TLB hands its
-// op to plain<Step, Through::kSlow>, in a pair too: each of the two ops stays complete and in its place.
+// A step is a class with a static template run<through>(cpu, fast, op): it does its instruction and returns true, or
+// changes nothing and returns false when an access did not happen. plain<Step> is the handler that does one step and
+// goes on; cpu/integer/pairs.cpp lets frequent ones run straight into what follows them. A step that misses the fast TLB
+// hands its op to plain<Step, Through::kSlow>, in a pair too: each of the two ops stays complete and in its place.
 #pragma once
 
 #include "cpu/handler.h"
@@ -161,6 +161,36 @@ struct AluRegMem {
     if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
     const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), b, cpu.flags);
     if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
+    return true;
+  }
+};
+
+/// memory = memory op register or immediate; CMP and TEST only read.
+template <class Alu, class T, bool with_flags, bool immediate>
+struct AluMem {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    const u64 linear = address_of(cpu, op);
+    const T b = immediate ? static_cast<T>(op->imm) : operand<T>(cpu, op->src);
+    if constexpr (Alu::kWrites) {
+      Update<T, through> update;
+      if (!update.load(cpu, fast, linear)) return false;
+      update.store(cpu, linear, Alu::template apply<T, with_flags>(update.value, b, cpu.flags));
+    } else {
+      T a;
+      if (!load_by<through>(cpu, fast, linear, a)) return false;
+      Alu::template apply<T, with_flags>(a, b, cpu.flags);
+    }
+    return true;
+  }
+};
+
+/// INC, DEC, NEG, NOT.
+template <class Alu, class T, bool with_flags>
+struct OneReg {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    write_gpr<T>(cpu, op->dst, Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), cpu.flags));
     return true;
   }
 };

@@ -1,0 +1,168 @@
+// The handlers of jumps, calls and returns: cpu/integer/jumps.cpp chooses among them, cpu/integer/pairs.cpp lets other
+// ops run straight into them.
+#pragma once
+
+#include "cpu/control.h"
+#include "cpu/integer/alu.h"
+#include "cpu/integer/conditions.h"
+#include "cpu/integer/stack_access.h"
+
+namespace bhvm::integer {
+
+// Unconditional.
+
+BHVM_INLINE u64 direct_target(const Cpu& cpu, const Op* op, bool wide) {
+  const u64 target = cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp));
+  return wide ? target : target & 0xFFFFFFFF;
+}
+
+/// Takes op's link, by the kind of jump.
+#define BHVM_JUMP_DIRECT(kind, wide)                    \
+  do {                                                  \
+    if constexpr ((kind) == JumpKind::kInPage) {        \
+      BHVM_JUMP_IN_PAGE;                                \
+    } else if constexpr ((kind) == JumpKind::kAcross) { \
+      BHVM_JUMP_ACROSS(direct_target(cpu, op, (wide))); \
+    } else {                                            \
+      BHVM_BECOME(leave_unlinked);                      \
+    }                                                   \
+  } while (0)
+
+template <JumpKind kind, bool wide>
+BHVM_HANDLER(jump) {
+  BHVM_JUMP_DIRECT(kind, wide);
+}
+
+/// An indirect target: refused when it is not canonical, before anything changes.
+template <bool wide>
+BHVM_INLINE bool acceptable(Cpu& cpu, u64& target) {
+  if constexpr (wide) {
+    if (BHVM_UNLIKELY(!cpu.is_canonical(target))) return cpu.raise(vector::kGeneralProtection);
+  } else {
+    target &= 0xFFFFFFFF;
+  }
+  return true;
+}
+
+#define BHVM_GO_INDIRECT(target, alone) \
+  do {                                  \
+    if constexpr (alone) {              \
+      cpu.s.rip = (target);             \
+      BHVM_BECOME(leave_indirect);      \
+    } else {                            \
+      BHVM_JUMP_INDIRECT(target);       \
+    }                                   \
+  } while (0)
+
+template <bool wide, bool memory, bool alone, Through through = Through::kTlb>
+BHVM_HANDLER(jump_indirect) {
+  using T = std::conditional_t<wide, u64, u32>;
+  T value;
+  if constexpr (memory) {
+    BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), value),
+                jump_indirect<wide, memory, alone, Through::kSlow>);
+  } else {
+    value = operand<T>(cpu, op->src);
+  }
+  u64 target = value;
+  if (!acceptable<wide>(cpu, target)) BHVM_FAULT;
+  BHVM_GO_INDIRECT(target, alone);
+}
+
+// Conditional.
+
+template <Condition condition, JumpKind kind, bool wide>
+BHVM_HANDLER(jump_if) {
+  if (holds<condition>(cpu.flags)) {
+    budget += op->remaining - 1;
+    BHVM_JUMP_DIRECT(kind, wide);
+  }
+  BHVM_NEXT;
+}
+
+// Fused comparison and conditional jump, both in the page. The flags are stored on the way out; on the way on only if
+// somebody behind reads them.
+
+struct FuseCmp {
+  template <Condition condition, class T>
+  BHVM_INLINE static bool test(T a, T b) {
+    return holds_after_compare<condition, T>(a, b);
+  }
+  using Alu = Cmp;
+};
+struct FuseTest {
+  template <Condition condition, class T>
+  BHVM_INLINE static bool test(T a, T b) {
+    return holds_after_logic<condition, T>(a & b);
+  }
+  using Alu = Test;
+};
+
+BHVM_INLINE u32 fused_immediate(const Op* op) {
+  return static_cast<u32>(op->base) | (static_cast<u32>(op->index) << 16);
+}
+
+template <Condition condition, class Fuse, class T, bool immediate_operand, bool flags_behind>
+BHVM_HANDLER(fused) {
+  const T a = operand<T>(cpu, op->dst);
+  const T b = immediate_operand ? static_cast<T>(static_cast<i32>(fused_immediate(op))) : operand<T>(cpu, op->src);
+  if (Fuse::template test<condition, T>(a, b)) {
+    Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
+    budget += op->remaining - 2;
+    BHVM_JUMP_IN_PAGE;
+  }
+  if constexpr (flags_behind) Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
+  BHVM_NEXT;
+}
+
+// CALL and RET. `dst` is the return address as an offset from the page's start.
+
+template <class Stack>
+BHVM_INLINE bool store_return_address(Cpu& cpu, const Op* op) {
+  using T = std::conditional_t<Stack::kWide, u64, u32>;
+  return Stack::template write<T>(cpu, -static_cast<i64>(sizeof(T)), static_cast<T>(cpu.page_base + op->dst));
+}
+
+template <class Stack, JumpKind kind>
+BHVM_HANDLER(call) {
+  if (!store_return_address<Stack>(cpu, op)) BHVM_FAULT;
+  Stack::move(cpu, Stack::kWide ? -8 : -4);
+  BHVM_JUMP_DIRECT(kind, Stack::kWide);
+}
+
+template <class Stack, bool memory, bool alone, Through through = Through::kTlb>
+BHVM_HANDLER(call_indirect) {
+  using T = std::conditional_t<Stack::kWide, u64, u32>;
+  T value;
+  if constexpr (memory) {
+    BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), value),
+                call_indirect<Stack, memory, alone, Through::kSlow>);
+  } else {
+    value = operand<T>(cpu, op->src);
+  }
+  u64 target = value;
+  // As processors do it: the return address is in memory when a non-canonical target faults, but RSP has not moved.
+  if (!store_return_address<Stack>(cpu, op)) {
+    if constexpr (memory) blame_stack(cpu);
+    BHVM_FAULT;
+  }
+  if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
+  Stack::move(cpu, -static_cast<i64>(sizeof(T)));
+  BHVM_GO_INDIRECT(target, alone);
+}
+
+/// `imm`: bytes to release behind the return address.
+template <class Stack, bool alone, Through through = Through::kTlb>
+BHVM_HANDLER(ret) {
+  using T = std::conditional_t<Stack::kWide, u64, u32>;
+  T value;
+  u64 linear;
+  if (!Stack::place(cpu, 0, sizeof(T), false, linear)) BHVM_FAULT;
+  BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), ret<Stack, alone, Through::kSlow>);
+  u64 target = value;
+  if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
+  Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);
+  BHVM_GO_INDIRECT(target, alone);
+}
+
+}  // namespace bhvm::integer
