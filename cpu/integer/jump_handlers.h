@@ -54,6 +54,11 @@ BHVM_INLINE bool acceptable(Cpu& cpu, u64& target) {
     }                                   \
   } while (0)
 
+/// The hot instance of an indirect transfer: known to the jump cache (whose addresses are all canonical), all memory
+/// through the fast TLB, 64-bit code. Anything else is handed to the kSlow twin before anything has changed.
+template <bool wide, bool alone, Through through>
+inline constexpr bool kHot = wide && !alone && through == Through::kTlb;
+
 template <bool wide, bool memory, bool alone, Through through = Through::kTlb>
 BHVM_HANDLER(jump_indirect) {
   using T = std::conditional_t<wide, u64, u32>;
@@ -65,8 +70,16 @@ BHVM_HANDLER(jump_indirect) {
     value = operand<T>(cpu, op->src);
   }
   u64 target = value;
-  if (!acceptable<wide>(cpu, target)) BHVM_FAULT;
-  BHVM_GO_INDIRECT(target, alone);
+  if constexpr (kHot<wide, alone, through>) {
+    const JumpCacheEntry entry = cpu.jump_cache[jump_cache_index(target)];
+    if (BHVM_UNLIKELY(entry.key != jump_cache_key(target))) {
+      BHVM_BECOME((jump_indirect<wide, memory, alone, Through::kSlow>));
+    }
+    BHVM_ENTER_CACHED(target, entry.block);
+  } else {
+    if (!acceptable<wide>(cpu, target)) BHVM_FAULT;
+    BHVM_GO_INDIRECT(target, alone);
+  }
 }
 
 // Conditional.
@@ -80,7 +93,7 @@ BHVM_HANDLER(jump_if) {
   BHVM_NEXT;
 }
 
-// Fused comparison and conditional jump, both in the page. The flags are stored on the way out; on the way on only if
+// Fused comparison and conditional jump. The flags are stored on the way out; on the way on only if
 // somebody behind reads them.
 
 struct FuseCmp {
@@ -102,14 +115,15 @@ BHVM_INLINE u32 fused_immediate(const Op* op) {
   return static_cast<u32>(op->base) | (static_cast<u32>(op->index) << 16);
 }
 
-template <Condition condition, class Fuse, class T, bool immediate_operand, bool flags_behind>
+template <Condition condition, class Fuse, class T, bool immediate_operand, bool flags_behind,
+          JumpKind kind = JumpKind::kInPage>
 BHVM_HANDLER(fused) {
   const T a = operand<T>(cpu, op->dst);
   const T b = immediate_operand ? static_cast<T>(static_cast<i32>(fused_immediate(op))) : operand<T>(cpu, op->src);
   if (Fuse::template test<condition, T>(a, b)) {
     Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
     budget += op->remaining - 2;
-    BHVM_JUMP_IN_PAGE;
+    BHVM_JUMP_DIRECT(kind, true);
   }
   if constexpr (flags_behind) Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
   BHVM_NEXT;
@@ -122,10 +136,18 @@ BHVM_INLINE bool store_return_address(Cpu& cpu, const Op* op) {
   using T = std::conditional_t<Stack::kWide, u64, u32>;
   return Stack::template write<T>(cpu, -static_cast<i64>(sizeof(T)), static_cast<T>(cpu.page_base + op->dst));
 }
+/// The same for the hot instances: false when the fast TLB does not know the page.
+BHVM_INLINE bool store_return_address_fast(Cpu& cpu, FastEntry* fast, const Op* op) {
+  return store_by<Through::kTlb>(cpu, fast, cpu.s.gpr[kRsp] - 8, cpu.page_base + op->dst);
+}
 
-template <class Stack, JumpKind kind>
+template <class Stack, JumpKind kind, Through through = Through::kTlb>
 BHVM_HANDLER(call) {
-  if (!store_return_address<Stack>(cpu, op)) BHVM_FAULT;
+  if constexpr (kHot<Stack::kWide, false, through>) {
+    if (BHVM_UNLIKELY(!store_return_address_fast(cpu, fast, op))) BHVM_BECOME((call<Stack, kind, Through::kSlow>));
+  } else {
+    if (!store_return_address<Stack>(cpu, op)) BHVM_FAULT;
+  }
   Stack::move(cpu, Stack::kWide ? -8 : -4);
   BHVM_JUMP_DIRECT(kind, Stack::kWide);
 }
@@ -141,14 +163,23 @@ BHVM_HANDLER(call_indirect) {
     value = operand<T>(cpu, op->src);
   }
   u64 target = value;
-  // As processors do it: the return address is in memory when a non-canonical target faults, but RSP has not moved.
-  if (!store_return_address<Stack>(cpu, op)) {
-    if constexpr (memory) blame_stack(cpu);
-    BHVM_FAULT;
+  if constexpr (kHot<Stack::kWide, alone, through>) {
+    const JumpCacheEntry entry = cpu.jump_cache[jump_cache_index(target)];
+    if (BHVM_UNLIKELY(entry.key != jump_cache_key(target) || !store_return_address_fast(cpu, fast, op))) {
+      BHVM_BECOME((call_indirect<Stack, memory, alone, Through::kSlow>));
+    }
+    Stack::move(cpu, -static_cast<i64>(sizeof(T)));
+    BHVM_ENTER_CACHED(target, entry.block);
+  } else {
+    // As processors do it: the return address is in memory when a non-canonical target faults, but RSP has not moved.
+    if (!store_return_address<Stack>(cpu, op)) {
+      if constexpr (memory) blame_stack(cpu);
+      BHVM_FAULT;
+    }
+    if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
+    Stack::move(cpu, -static_cast<i64>(sizeof(T)));
+    BHVM_GO_INDIRECT(target, alone);
   }
-  if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
-  Stack::move(cpu, -static_cast<i64>(sizeof(T)));
-  BHVM_GO_INDIRECT(target, alone);
 }
 
 /// `imm`: bytes to release behind the return address.
@@ -160,9 +191,16 @@ BHVM_HANDLER(ret) {
   if (!Stack::place(cpu, 0, sizeof(T), false, linear)) BHVM_FAULT;
   BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), ret<Stack, alone, Through::kSlow>);
   u64 target = value;
-  if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
-  Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);
-  BHVM_GO_INDIRECT(target, alone);
+  if constexpr (kHot<Stack::kWide, alone, through>) {
+    const JumpCacheEntry entry = cpu.jump_cache[jump_cache_index(target)];
+    if (BHVM_UNLIKELY(entry.key != jump_cache_key(target))) BHVM_BECOME((ret<Stack, alone, Through::kSlow>));
+    Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);
+    BHVM_ENTER_CACHED(target, entry.block);
+  } else {
+    if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
+    Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);
+    BHVM_GO_INDIRECT(target, alone);
+  }
 }
 
 }  // namespace bhvm::integer

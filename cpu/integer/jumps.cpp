@@ -92,18 +92,18 @@ constexpr DirectForms kJumpIf = {
 /// [test or cmp][width][immediate][flags behind]
 using FusedForms = std::array<std::array<std::array<std::array<Handler, 2>, 2>, 4>, 2>;
 
-template <Condition condition, class Fuse, class T>
+template <Condition condition, JumpKind kind, class Fuse, class T>
 constexpr std::array<std::array<Handler, 2>, 2> fused_width() {
-  return {{{fused<condition, Fuse, T, false, true>, fused<condition, Fuse, T, false, false>},
-           {fused<condition, Fuse, T, true, true>, fused<condition, Fuse, T, true, false>}}};
+  return {{{fused<condition, Fuse, T, false, true, kind>, fused<condition, Fuse, T, false, false, kind>},
+           {fused<condition, Fuse, T, true, true, kind>, fused<condition, Fuse, T, true, false, kind>}}};
 }
-template <Condition condition, class Fuse>
+template <Condition condition, JumpKind kind, class Fuse>
 constexpr std::array<std::array<std::array<Handler, 2>, 2>, 4> fused_widths() {
-  return {{fused_width<condition, Fuse, u8>(), fused_width<condition, Fuse, u16>(), fused_width<condition, Fuse, u32>(),
-           fused_width<condition, Fuse, u64>()}};
+  return {{fused_width<condition, kind, Fuse, u8>(), fused_width<condition, kind, Fuse, u16>(),
+           fused_width<condition, kind, Fuse, u32>(), fused_width<condition, kind, Fuse, u64>()}};
 }
-template <Condition condition>
-constexpr FusedForms kFused = {{fused_widths<condition, FuseCmp>(), fused_widths<condition, FuseTest>()}};
+template <Condition condition, JumpKind kind>
+constexpr FusedForms kFused = {{fused_widths<condition, kind, FuseCmp>(), fused_widths<condition, kind, FuseTest>()}};
 
 /// Fuses with the comparison before, if there is one of the right form.
 bool fuse(BlockBuilder& block, const FusedForms& forms, i32 target) {
@@ -131,7 +131,9 @@ bool translate_jump_if(BlockBuilder& block, const Instruction& insn) {
   i32 target;
   if (!relative_target(insn, target)) return false;
   const JumpKind kind = jump_kind(insn.mode, target);
-  if (kind == JumpKind::kInPage && fuse(block, kFused<condition>, target)) return true;
+  if (kind == JumpKind::kInPage && fuse(block, kFused<condition, JumpKind::kInPage>, target)) return true;
+  const bool across64 = kind == JumpKind::kAcross && insn.code64();
+  if (across64 && fuse(block, kFused<condition, JumpKind::kAcross>, target)) return true;
   Op& op = block.emit(kJumpIf<condition>.choose(kind, insn));
   op.imm = unlinked();
   op.disp = target;

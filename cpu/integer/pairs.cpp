@@ -37,6 +37,10 @@ void join_ops(std::span<Op> ops) {
   static const JoinTable table;
   std::size_t i = 0;
   while (i + 1 < ops.size()) {
+    if (const std::size_t joined = join_stack_run(ops.subspan(i))) {
+      i += joined;
+      continue;
+    }
     if (i + 2 < ops.size()) {
       if (const Handler joined = table.find({ops[i].handler, ops[i + 1].handler, ops[i + 2].handler})) {
         ops[i].handler = joined;

@@ -22,6 +22,9 @@ struct JoinedThree {
 std::span<const JoinedPair> joined_pairs();
 std::span<const JoinedThree> joined_threes();
 
+/// Joins a run of pushes or pops at the front; returns how many ops that were, 0 when there is none.
+std::size_t join_stack_run(std::span<Op> ops);
+
 /// To be called last on a block's ops, data among them included (their handler is nullptr).
 void join_ops(std::span<Op> ops);
 

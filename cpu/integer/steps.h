@@ -2,8 +2,8 @@
 //
 // A step is a class with a static template run<through>(cpu, fast, op): it does its instruction and returns true, or
 // changes nothing and returns false when an access did not happen. plain<Step> is the handler that does one step and
-// goes on; cpu/integer/pairs.cpp lets frequent ones run straight into what follows them. A step that misses the fast TLB
-// hands its op to plain<Step, Through::kSlow>, in a pair too: each of the two ops stays complete and in its place.
+// goes on; cpu/integer/pairs.cpp lets frequent ones run straight into what follows them. A step that misses the fast
+// TLB hands its op to plain<Step, Through::kSlow>, in a pair too: each of the two ops stays complete and in its place.
 #pragma once
 
 #include "cpu/handler.h"
@@ -129,6 +129,48 @@ struct Pop64 {
     if (!load_by<through>(cpu, fast, top, value)) return false;
     cpu.s.gpr[kRsp] = top + sizeof(u64);
     operand<u64>(cpu, op->dst) = value;
+    return true;
+  }
+};
+
+/// `n` of Push64 behind each other, none of them of RSP, on one page. Through the fast TLB only: on a miss the first op
+/// is done alone.
+template <unsigned n>
+struct PushRun {
+  static constexpr unsigned kOps = n;
+  using Alone = Push64;
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const Op* op) {
+    const u64 top = cpu.s.gpr[kRsp];
+    const u64 bottom = top - n * sizeof(u64);
+    const FastEntry& entry = fast[data_tlb_index(bottom)];
+    if (BHVM_UNLIKELY(fast_tag(top - 1) != entry.write_tag)) return false;
+    const u64 host = bottom + entry.addend;
+    for (unsigned i = 0; i < n; ++i) {
+      const u64 value = operand<u64>(cpu, op[i].src);
+      std::memcpy(reinterpret_cast<void*>(host + (n - 1 - i) * sizeof(u64)), &value, sizeof(u64));
+    }
+    cpu.s.gpr[kRsp] = bottom;
+    return true;
+  }
+};
+
+/// The same of Pop64.
+template <unsigned n>
+struct PopRun {
+  static constexpr unsigned kOps = n;
+  using Alone = Pop64;
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const Op* op) {
+    const u64 bottom = cpu.s.gpr[kRsp];
+    const u64 top = bottom + n * sizeof(u64);
+    const FastEntry& entry = fast[data_tlb_index(bottom)];
+    if (BHVM_UNLIKELY(fast_tag(top - 1) != entry.read_tag)) return false;
+    const u64 host = bottom + entry.addend;
+    for (unsigned i = 0; i < n; ++i) {
+      std::memcpy(&operand<u64>(cpu, op[i].dst), reinterpret_cast<const void*>(host + i * sizeof(u64)), sizeof(u64));
+    }
+    cpu.s.gpr[kRsp] = top;
     return true;
   }
 };
