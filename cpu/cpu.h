@@ -47,7 +47,7 @@ struct JumpCacheEntry {
 };
 /// No canonical address has bit 62 unlike bit 63, so no address that is executed has the key 0.
 constexpr u64 jump_cache_key(u64 rip) { return rip ^ (u64{1} << 62); }
-inline constexpr unsigned kJumpCacheEntries = 4096;
+inline constexpr unsigned kJumpCacheEntries = 16384;
 constexpr unsigned jump_cache_index(u64 rip) { return (rip ^ (rip >> 12)) & (kJumpCacheEntries - 1); }
 
 /// Why the dispatch was left.
