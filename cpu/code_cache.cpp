@@ -30,7 +30,7 @@ u8* allocate_arena(u64 size) {
 }  // namespace
 
 CodeCache::CodeCache(GuestMemory& memory)
-    : memory_(memory), slots_(kSlots), pages_(memory.size_bytes() / kPageSize), arena_(allocate_arena(kArenaBytes)) {}
+    : memory_(memory), buckets_(kBuckets), pages_(memory.size_bytes() / kPageSize), arena_(allocate_arena(kArenaBytes)) {}
 
 CodeCache::~CodeCache() = default;
 
@@ -41,23 +41,18 @@ std::size_t CodeCache::page_index(PhysicalAddress page) const {
   return number < kHigh ? number : number - kHigh + kLow;
 }
 
-Block* CodeCache::find(PhysicalAddress address, u32 mode) {
-  for (Block* block = pages_[page_index(address)]; block != nullptr; block = block->next_in_page) {
-    if (block->start == address.page_offset() && block->mode == mode) return block;
+Block* CodeCache::find(u64 page, u16 start, u32 mode) {
+  Block* block = at(bucket_of(page, start, mode));
+  while (block != nullptr && (block->start != start || block->page != page || block->mode != mode)) {
+    block = at(block->next_in_bucket);
   }
-  return nullptr;
+  return block;
 }
 
 const Block* CodeCache::block_at(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page) {
   needs_second_page_ = false;
-  const u64 key = key_of(address, mode);
-  Slot& slot = slot_of(key);
-  if (BHVM_LIKELY(slot.key == key)) return slot.block;
-  if (!memory_.is_ram(address)) return nullptr;
-  Block* block = find(address, mode);
-  if (block == nullptr) block = build(address, mode, second_page);
-  if (block != nullptr) slot = {key, block};
-  return block;
+  if (const Block* block = find(address, mode)) return block;
+  return memory_.is_ram(address) ? build(address, mode, second_page) : nullptr;
 }
 
 Decoded CodeCache::decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction& insn) {
@@ -132,15 +127,18 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
 void CodeCache::enter(Block* block) {
   const PhysicalAddress page{block->page};
   memory_.mark_code({block->page | block->start}, static_cast<u64>(block->end) - block->start);
-  Block*& head = pages_[page_index(page)];
-  if (head == nullptr) pages_in_use_.push_back(page);
+  u32& head = pages_[page_index(page)];
+  if (head == 0) pages_in_use_.push_back(page);
   block->next_in_page = head;
-  head = block;
+  head = place_of(block);
+  u32& bucket = bucket_of(block);
+  block->next_in_bucket = bucket;
+  bucket = place_of(block);
 }
 
 void CodeCache::remove(Block* block) {
-  for (Block** link = &pages_[page_index({block->page})]; *link != nullptr; link = &(*link)->next_in_page) {
-    if (*link == block) {
+  for (u32* link = &pages_[page_index({block->page})]; *link != 0; link = &at(*link)->next_in_page) {
+    if (at(*link) == block) {
       *link = block->next_in_page;
       return;
     }
@@ -187,8 +185,9 @@ void CodeCache::kill(Block* block) {
   first.page_offset = block->start;
   first.remaining = static_cast<u8>(block->count);
   first.handler = leave_dead_block;
-  const u64 key = key_of({block->page | block->start}, block->mode);
-  if (Slot& slot = slot_of(key); slot.key == key) slot = {};
+  u32* link = &bucket_of(block);
+  while (at(*link) != block) link = &at(*link)->next_in_bucket;
+  *link = block->next_in_bucket;
   statistics_.blocks_killed += 1;
 }
 
@@ -196,9 +195,9 @@ void CodeCache::code_written(PhysicalAddress address, u64 size) {
   const PhysicalAddress page = address.page();
   const u64 first = address.page_offset();
   const u64 behind = first + size;
-  Block** link = &pages_[page_index(page)];
+  u32* link = &pages_[page_index(page)];
   memory_.clear_code(page);
-  while (Block* block = *link) {
+  while (Block* block = at(*link)) {
     if (block->start < behind && first < block->end) {
       kill(block);
       *link = block->next_in_page;
@@ -211,12 +210,12 @@ void CodeCache::code_written(PhysicalAddress address, u64 size) {
 
 void CodeCache::flush() {
   for (const PhysicalAddress page : pages_in_use_) {
-    pages_[page_index(page)] = nullptr;
+    pages_[page_index(page)] = 0;
     memory_.clear_code(page);
   }
   pages_in_use_.clear();
-  if (statistics_.blocks_built != 0) std::memset(slots_.data(), 0, slots_.size() * sizeof(Slot));
-  arena_used_ = 0;
+  if (statistics_.blocks_built != 0) std::memset(buckets_.data(), 0, buckets_.size() * sizeof(u32));
+  arena_used_ = kFirstPlace;
   statistics_.flushes += 1;
 }
 

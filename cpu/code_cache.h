@@ -45,6 +45,10 @@ class CodeCache final : public MemoryObserver {
   /// follows in linear space, if the caller knows it: without it an instruction that runs over the page's end makes
   /// needs_second_page() true and the result nullptr.
   const Block* block_at(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page);
+  /// The same, if it is there already.
+  const Block* find(PhysicalAddress address, u32 mode) {
+    return find(address.page().value, static_cast<u16>(address.page_offset()), mode);
+  }
   bool needs_second_page() const { return needs_second_page_; }
   /// Does the second page still hold the bytes that a straddling block was decoded from? If not, the block is killed.
   bool revalidate(const Block* block, PhysicalAddress second_page);
@@ -60,19 +64,17 @@ class CodeCache final : public MemoryObserver {
   void code_written(PhysicalAddress address, u64 size) override;
 
  private:
-  struct Slot {
-    u64 key;  // 0: empty; a key has kKeyed
-    Block* block;
-  };
-  static constexpr unsigned kSlots = 1 << 17;
-  static constexpr u32 kKeyed = 1 << 17;  // keeps every key apart from 0
-
-  static u64 key_of(PhysicalAddress address, u32 mode) {
-    return address.value | (u64{mode | kKeyed} << kPhysicalAddressBits);
+  /// Blocks are found by hash: a bucket is the place of its first block.
+  static constexpr unsigned kBuckets = 1 << 17;
+  static u64 hash_of(u64 page, u16 start, u32 mode) {
+    return ((page >> kPageShift) * 0x9E3779B1) ^ start ^ (mode << 5);
   }
-  Slot& slot_of(u64 key) { return slots_[(key ^ (key >> 17) ^ (key >> 46)) & (kSlots - 1)]; }
+  u32& bucket_of(u64 page, u16 start, u32 mode) { return buckets_[hash_of(page, start, mode) & (kBuckets - 1)]; }
+  u32& bucket_of(const Block* block) { return bucket_of(block->page, block->start, block->mode); }
+  Block* at(u32 place) { return place == 0 ? nullptr : reinterpret_cast<Block*>(arena_.get() + place); }
+  u32 place_of(const Block* block) const { return static_cast<u32>(reinterpret_cast<const u8*>(block) - arena_.get()); }
   std::size_t page_index(PhysicalAddress page) const;
-  Block* find(PhysicalAddress address, u32 mode);
+  Block* find(u64 page, u16 start, u32 mode);
   Block* build(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page);
   Decoded decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction& insn);
   Decoded decode_joined(const u8* first, std::size_t first_size, PhysicalAddress second_page, u16 page_offset, u32 mode,
@@ -83,18 +85,19 @@ class CodeCache final : public MemoryObserver {
   void remove(Block* block);
   Block* allocate(std::size_t ops);
   void kill(Block* block);
+  static constexpr u64 kFirstPlace = sizeof(Block);
 
   GuestMemory& memory_;
   Decoder decoder_;
   BlockBuilder builder_;
-  ZeroedArray<Slot> slots_;
-  ZeroedArray<Block*> pages_;  // first block of each RAM page
+  ZeroedArray<u32> buckets_;
+  ZeroedArray<u32> pages_;  // the place of the first block of each RAM page
   std::vector<PhysicalAddress> pages_in_use_;
   struct FreeArena {
     void operator()(u8* p) const { std::free(p); }
   };
   std::unique_ptr<u8, FreeArena> arena_;
-  u64 arena_used_ = 0;
+  u64 arena_used_ = kFirstPlace;
   bool needs_second_page_ = false;
   CodeCacheStatistics statistics_;
 };

@@ -87,7 +87,8 @@ struct Block {
   bool straddles = false;  // one instruction that crosses into another page: never linked to
   u8 second_at = 0;        // of a straddling block: the op slot that holds the bytes taken from the second page ...
   u8 second_size = 0;      // ... and how many they are
-  Block* next_in_page = nullptr;
+  u32 next_in_page = 0;    // lists of the code cache: places in its arena, 0 at the end
+  u32 next_in_bucket = 0;
 
   Op* ops() { return reinterpret_cast<Op*>(this + 1); }
   const Op* ops() const { return reinterpret_cast<const Op*>(this + 1); }

@@ -82,15 +82,27 @@ bool translate_second_page(Cpu& cpu, u64 linear, PhysicalAddress& second) {
   return true;
 }
 
+/// A block decoded now, if it is not there. The libraries that this takes may use floating point, and what they leave
+/// in the host's MXCSR is none of the guest's.
+const Block* decoded_block(Cpu& cpu, PhysicalAddress address, u32 mode, const PhysicalAddress* second) {
+  leave_guest_fp(cpu);
+  const Block* block = cpu.code->block_at(address, mode, second);
+  enter_guest_fp(cpu);
+  return block;
+}
+
 /// The block at the next instruction, decoded under `mode`; nullptr with a fault.
 const Block* next_block(Cpu& cpu, u64 linear, u32 mode) {
   const PhysicalAddress address{cpu.s.fetch_physical | (linear & kPageOffsetMask)};
-  const Block* block = cpu.code->block_at(address, mode, nullptr);
+  const Block* block = cpu.code->find(address, mode);
+  if (block == nullptr) block = decoded_block(cpu, address, mode, nullptr);
   if (BHVM_LIKELY(block != nullptr && !block->straddles)) return block;
   if (block != nullptr || cpu.code->needs_second_page()) {
     PhysicalAddress second;
     if (!translate_second_page(cpu, linear, second)) return nullptr;
-    if (block == nullptr || !cpu.code->revalidate(block, second)) block = cpu.code->block_at(address, mode, &second);
+    if (block == nullptr || !cpu.code->revalidate(block, second)) {
+      block = decoded_block(cpu, address, mode, &second);
+    }
   }
   if (block == nullptr) cpu.unsupported("the guest fetched an instruction from an address that is not RAM");
   return block;
