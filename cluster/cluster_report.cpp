@@ -35,8 +35,7 @@ std::string strength_text(const ActiveFault& fault) {
       return fmt::format("{} bit/s", strength.bandwidth_bps);
     case FaultKind::kKill:
     case FaultKind::kTornWrite:
-      return fmt::format("{:.1f} % of unsynced {} survive", percent(strength.survive_ppb),
-                         fault.kind == FaultKind::kKill ? "blocks" : "sectors");
+      return fmt::format("{:.1f} % of unsynced blocks survive", percent(strength.survive_ppb));
     case FaultKind::kSlowCpu:
       return fmt::format("{} times slower", strength.slow_factor);
     case FaultKind::kClockRate:

@@ -122,7 +122,7 @@ struct FaultStrength {
   u32 slow_factor = 10;                // kSlowCpu: times slower
   i64 clock_rate_ppm = 50'000;         // kClockRate: parts per million faster (negative: slower)
   i64 clock_jump_ns = 10'000'000'000;  // kClockJump
-  u32 survive_ppb = 500'000'000;       // kKill, kTornWrite: how likely an unsynced block (kTornWrite: sector) survives
+  u32 survive_ppb = 500'000'000;       // kKill, kTornWrite: how likely an unsynced block survives
   bool on_read = true;                 // kDiskError: which requests fail
   bool on_write = true;
   bool on_flush = true;
