@@ -328,8 +328,9 @@ void ClusterRun::refresh_node(u32 node) {
 
 u64 ClusterRun::next_fixed_ns() const {
   u64 next = std::min({state_.phase_end_ns, schedule_.next_ns(), properties_.next_deadline_ns(), next_hash_ns_});
-  for (const NodeRecord& node : state_.nodes) {
-    if (!node.told && node.agent_ready) next = std::min(next, node.power_on_ns);
+  for (u32 i = 0; i < nodes(); ++i) {
+    const NodeRecord& node = state_.nodes[i];
+    if (!node.told && node.agent_ready && nodes_[i]->alive()) next = std::min(next, node.power_on_ns);
   }
   return next;
 }

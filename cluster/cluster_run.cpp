@@ -59,7 +59,9 @@ void ClusterRun::loop() {
       // The next one: when something is due, or when whatever moves next has had a grid's time to say something.
       const u64 soonest = std::max(safe_ns(), next_control_ns_);
       const u64 grid = soonest == kNever ? kNever : (soonest / kControlGrid_ns + 1) * kControlGrid_ns;
-      next_control_ns_ = std::max(next_control_ns_ + 1, std::min(start_ns_ + next_fixed_ns(), grid));
+      const u64 next = std::min(start_ns_ + next_fixed_ns(), grid);
+      BHVM_CHECK(next > next_control_ns_ || state_.phase == RunPhase::kOver, "something due was not done");
+      next_control_ns_ = next;
       continue;
     }
     epoch(next_control_ns_);
