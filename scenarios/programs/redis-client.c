@@ -3,6 +3,9 @@
 //   redis-client write SECONDS PER_SECOND FILE SENTINEL...   writes keys, notes each acknowledged one in FILE
 //   redis-client verify FILE SENTINEL...                     reads them all back from the present master
 //
+// With $REPLICAS = N a write counts as acknowledged only when N replicas have it too (WAIT), which Redis does not ask for by
+// itself.
+//
 // It does what client libraries do: ask a Sentinel for the master, keep that connection for as long as it answers, and ask
 // again when it does not. Every key is written once, so a key that was acknowledged and is gone was lost.
 // Exit status of verify: 0 nothing lost, 1 something lost, 2 no master to ask.
@@ -100,6 +103,21 @@ static bool find_master(char** sentinels, int count) {
     return false;
 }
 
+// Has the last write reached as many replicas as $REPLICAS says?
+static bool replicated(char* text, size_t size) {
+    const char* replicas = getenv("REPLICAS");
+    char command[64];
+    if (replicas == NULL || atoi(replicas) == 0) {
+        return true;
+    }
+    snprintf(command, sizeof command, "WAIT %d %d\r\n", atoi(replicas), kAnswerMs / 2);
+    if (ask(&g_master, command, text, size) && atoi(text) >= atoi(replicas)) {
+        return true;
+    }
+    snprintf(text, size, "too few replicas have it");
+    return false;
+}
+
 static int write_keys(int seconds, int per_second, const char* path, char** sentinels, int count) {
     FILE* notes = fopen(path, "w");
     if (notes == NULL || per_second < 1 || per_second > 1000) {
@@ -125,7 +143,8 @@ static int write_keys(int seconds, int per_second, const char* path, char** sent
         char command[64];
         char answer[256];
         snprintf(command, sizeof command, "SET key:%ld %ld\r\n", n, n);
-        if (ask(&g_master, command, answer, sizeof answer) && strcmp(answer, "OK") == 0) {
+        if (ask(&g_master, command, answer, sizeof answer) && strcmp(answer, "OK") == 0 &&
+            replicated(answer, sizeof answer)) {
             fprintf(notes, "%ld %s %lld\n", n, g_master_name, (long long)(now_ms() - start));
             if (acknowledged++ == 0) {
                 say("the first write is acknowledged");
