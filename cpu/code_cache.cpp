@@ -30,7 +30,10 @@ u8* allocate_arena(u64 size) {
 }  // namespace
 
 CodeCache::CodeCache(GuestMemory& memory)
-    : memory_(memory), buckets_(kBuckets), pages_(memory.size_bytes() / kPageSize), arena_(allocate_arena(kArenaBytes)) {}
+    : memory_(memory),
+      buckets_(kBuckets),
+      pages_(memory.size_bytes() / kPageSize),
+      arena_(allocate_arena(kArenaBytes)) {}
 
 CodeCache::~CodeCache() = default;
 

@@ -48,8 +48,7 @@ BHVM_INLINE bool load_by(Cpu& cpu, FastEntry* fast, u64 linear, T& value) {
 /// Loads a T.
 template <class T>
 BHVM_INLINE bool load(Cpu& cpu, u64 linear, T& value) {
-  return load_by<Through::kTlb>(cpu, cpu.fast, linear, value) ||
-         load_by<Through::kSlow>(cpu, cpu.fast, linear, value);
+  return load_by<Through::kTlb>(cpu, cpu.fast, linear, value) || load_by<Through::kSlow>(cpu, cpu.fast, linear, value);
 }
 
 template <Through through, class T>

@@ -31,9 +31,9 @@ using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i
   __attribute__((preserve_none)) void name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, \
                                            [[maybe_unused]] i64 budget, [[maybe_unused]] FastEntry* fast)
 /// Goes on with the op at `target` (a const Op*).
-#define BHVM_CONTINUE(target)                                              \
-  do {                                                                     \
-    const Op* const bhvm_next = (target);                                  \
+#define BHVM_CONTINUE(target)                                                    \
+  do {                                                                           \
+    const Op* const bhvm_next = (target);                                        \
     [[clang::musttail]] return bhvm_next->handler(cpu, bhvm_next, budget, fast); \
   } while (0)
 /// Hands this op to another handler.
@@ -42,7 +42,7 @@ using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i
 #define BHVM_LEAVE return
 #else
 using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget, FastEntry*& fast);
-#define BHVM_HANDLER(name)                                                                                \
+#define BHVM_HANDLER(name)                                                                               \
   const Op* name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64& budget, \
                  [[maybe_unused]] FastEntry*& fast)
 #define BHVM_CONTINUE(target) return (target)

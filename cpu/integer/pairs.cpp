@@ -1,59 +1,62 @@
 #include "cpu/integer/pairs.h"
 
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <algorithm>
+#include <tuple>
+#include <vector>
 
 namespace bhvm::integer {
 namespace {
 
-struct Key {
-  Handler first, second, third;  // third: nullptr of a pair
-  bool operator==(const Key&) const = default;
+struct Row {
+  std::uintptr_t first, second, third;  // third: 0 of a pair
+  Handler joined;
+  auto key() const { return std::tie(first, second, third); }
 };
-std::size_t hash_value(const Key& key) {
-  const auto bits = [](Handler handler) { return static_cast<u64>(reinterpret_cast<std::uintptr_t>(handler)); };
-  const u64 sum = bits(key.first) + 3 * bits(key.second) + 7 * bits(key.third);
-  return static_cast<std::size_t>(sum * 0x9E3779B97F4A7C15);
+std::uintptr_t number(Handler handler) { return reinterpret_cast<std::uintptr_t>(handler); }
+
+/// All rows in order. Made once, never changed, and of nothing but the program itself.
+std::vector<Row> sorted_rows() {
+  std::vector<Row> rows;
+  for (const JoinedPair& row : joined_pairs()) rows.push_back({number(row.first), number(row.second), 0, row.joined});
+  for (const JoinedThree& row : joined_threes()) {
+    rows.push_back({number(row.first), number(row.second), number(row.third), row.joined});
+  }
+  std::ranges::sort(rows, {}, &Row::key);
+  return rows;
 }
 
-/// Made once, never changed, and of nothing but the program itself.
-class JoinTable {
- public:
-  JoinTable() {
-    for (const JoinedPair& row : joined_pairs()) rows_.emplace(Key{row.first, row.second, nullptr}, row.joined);
-    for (const JoinedThree& row : joined_threes()) rows_.emplace(Key{row.first, row.second, row.third}, row.joined);
-  }
-  Handler find(const Key& key) const {
-    const auto row = rows_.find(key);
-    return row == rows_.end() ? nullptr : row->second;
-  }
-
- private:
-  boost::unordered_flat_map<Key, Handler> rows_;
+/// The joined handler of the ops at the front, and how many they are.
+struct Joined {
+  Handler handler = nullptr;
+  std::size_t ops = 1;
 };
+Joined join_front(const std::vector<Row>& rows, std::span<const Op> ops) {
+  const std::uintptr_t first = number(ops[0].handler);
+  const std::uintptr_t second = number(ops[1].handler);
+  const std::uintptr_t third = ops.size() > 2 ? number(ops[2].handler) : 0;
+  const auto pair = std::ranges::lower_bound(rows, std::tie(first, second), {},
+                                             [](const Row& row) { return std::tie(row.first, row.second); });
+  Joined joined;
+  for (auto row = pair; row != rows.end() && row->first == first && row->second == second; ++row) {
+    if (row->third == 0) joined = {row->joined, 2};
+    if (row->third == third && third != 0) return {row->joined, 3};
+  }
+  return joined;
+}
 
 }  // namespace
 
 void join_ops(std::span<Op> ops) {
-  static const JoinTable table;
+  static const std::vector<Row> rows = sorted_rows();
   std::size_t i = 0;
   while (i + 1 < ops.size()) {
-    if (const std::size_t joined = join_stack_run(ops.subspan(i))) {
-      i += joined;
+    if (const std::size_t run = join_stack_run(ops.subspan(i))) {
+      i += run;
       continue;
     }
-    if (i + 2 < ops.size()) {
-      if (const Handler joined = table.find({ops[i].handler, ops[i + 1].handler, ops[i + 2].handler})) {
-        ops[i].handler = joined;
-        i += 3;
-        continue;
-      }
-    }
-    if (const Handler joined = table.find({ops[i].handler, ops[i + 1].handler, nullptr})) {
-      ops[i].handler = joined;
-      i += 2;
-    } else {
-      i += 1;
-    }
+    const Joined joined = join_front(rows, ops.subspan(i));
+    if (joined.handler != nullptr) ops[i].handler = joined.handler;
+    i += joined.ops;
   }
 }
 

@@ -100,13 +100,13 @@ BHVM_INLINE bool aligned_to_16(u64 linear) { return (linear & 15) == 0; }
     if constexpr ((from) == From::kRegister) {                                                          \
       source = operand<decltype(source)>(cpu, op->src);                                                 \
     } else if constexpr ((from) == From::kSlow) {                                                       \
-      if (!load_by<Through::kSlow>(cpu, fast, address_of(cpu, op), source)) BHVM_FAULT;                       \
+      if (!load_by<Through::kSlow>(cpu, fast, address_of(cpu, op), source)) BHVM_FAULT;                 \
     } else {                                                                                            \
       const u64 bhvm_linear = (from) == From::kSimple ? address_of_base(cpu, op) : address_of(cpu, op); \
       if constexpr ((from) == From::kAligned) {                                                         \
         if (BHVM_UNLIKELY(!aligned_to_16(bhvm_linear))) BHVM_BECOME(raise_general_protection);          \
       }                                                                                                 \
-      if (!load_by<Through::kTlb>(cpu, fast, bhvm_linear, source)) BHVM_BECOME((__VA_ARGS__));                \
+      if (!load_by<Through::kTlb>(cpu, fast, bhvm_linear, source)) BHVM_BECOME((__VA_ARGS__));          \
     }                                                                                                   \
   } while (0)
 
