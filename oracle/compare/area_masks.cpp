@@ -127,6 +127,12 @@ u64 pointers_of_an_environment(const MaskContext& c, const Difference& d) {
   });
 }
 
+/// AMD's processors have MXCSR.MM, bit 17.
+u64 misaligned_mask_of_an_area(const MaskContext& c, const Difference& d) {
+  constexpr u64 kMxcsrMask = 28, kMisalignedMask = 0x0202020202020202;
+  return kMisalignedMask & bytes_of_the_area(c, d, [](u64 offset) { return offset == kMxcsrMask + 2; });
+}
+
 /// Which byte of an area is touched first is nobody's business: CR2 may be that of another one, and at the end of the
 /// canonical addresses either fault may come.
 u64 another_byte_of_the_area(const MaskContext& c, const Difference& d) {
@@ -187,7 +193,7 @@ constexpr MaskRow kRows[] = {
     {"CR2 in an area, host", "*", Oracle::kNative, MaskKind::kUndefined, another_byte_of_the_area,
      "the order in which the bytes of an area are accessed is not told", "SDM 3, 9.1.1"},
     {"part of a store", kLongStores, Oracle::kNative, MaskKind::kUndefined, part_of_a_store,
-     "some of the accesses of a long store may complete when another faults", "SDM 3, 9.1.1"},
+     "some of the accesses of a long store may complete when another faults", "SDM 3, 9.1.1", Host::kIntel},
     {"part of a store, QEMU", kLongStores, Oracle::kQemu, MaskKind::kUndefined, part_of_a_store,
      "some of the accesses of a long store may complete when another faults", "SDM 3, 9.1.1"},
     {"width of PUNPCKL", "punpcklbw punpcklwd punpckldq", Oracle::kQemu, MaskKind::kQemuWrong, reads_too_much,
@@ -201,6 +207,8 @@ constexpr MaskRow kRows[] = {
      "QEMU leaves the reserved bytes of an area alone", "SDM 1, table 10-2"},
     {"pointers in an environment", "fnstenv fnsave", Oracle::kQemu, MaskKind::kQemuWrong, pointers_of_an_environment,
      "QEMU's pointers are others than those FXRSTOR loads, and its reserved halves are zeros", "SDM 1, 8.1.10"},
+    {"MXCSR_MASK in an area, AMD", kAreas, Oracle::kNative, MaskKind::kVendor, misaligned_mask_of_an_area,
+     "MXCSR has the misaligned exception mask, bit 17", "APM 1, 4.2.2", Host::kAmd},
 };
 
 }  // namespace

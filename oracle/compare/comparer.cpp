@@ -19,6 +19,7 @@ void Comparer::decode(const CaseGroup& group) {
     const std::string_view mnemonic = ZydisMnemonicGetString(insn.z.mnemonic);
     std::vector<u16> rows;
     for (std::size_t row = 0; row < table.size(); ++row) {
+      if (!holds_on(table[row], host_)) continue;
       if (table[row].mnemonics != "*" && matches(table[row], mnemonic)) rows.push_back(static_cast<u16>(row));
     }
     decoded_.instructions.push_back(insn);
@@ -29,7 +30,7 @@ void Comparer::decode(const CaseGroup& group) {
 u64 Comparer::explained_by(std::size_t row, const MaskContext& context, const Outcome* native,
                            const Difference& difference) {
   const MaskRow& mask = mask_table()[row];
-  if (mask.oracle != context.oracle) return 0;
+  if (mask.oracle != context.oracle || !holds_on(mask, host_)) return 0;
   u64 bits = mask.explain(context, difference) & difference.bits();
   if (bits != 0 && mask.kind == MaskKind::kQemuWrong && native != nullptr && native_knows(difference.field)) {
     bits &= ~contradicted_by(*native, context, difference);
@@ -47,7 +48,7 @@ u64 Comparer::contradicted_by(const Outcome& native, const MaskContext& context,
   u64 left = host.bits();
   const std::span<const MaskRow> table = mask_table();
   for (std::size_t row = 0; row < table.size() && left != 0; ++row) {
-    if (table[row].oracle != Oracle::kNative) continue;
+    if (table[row].oracle != Oracle::kNative || !holds_on(table[row], host_)) continue;
     if (table[row].mnemonics == "*") left &= ~table[row].explain(seen, host);
   }
   for (std::size_t i = 0; i < decoded_.instructions.size() && left != 0; ++i) {

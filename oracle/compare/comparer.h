@@ -27,7 +27,9 @@ struct ComparisonCounts {
 
 class Comparer {
  public:
-  Comparer() : counts_{0, std::vector<u64>(mask_table().size()), std::vector<u32>(mask_table().size()), {}} {}
+  /// `host`: the vendor whose rows hold.
+  explicit Comparer(Host host = this_host())
+      : host_(host), counts_{0, std::vector<u64>(mask_table().size()), std::vector<u32>(mask_table().size()), {}} {}
 
   /// Compares `ours` with an oracle's outcomes. `native`, if not empty, is the host's word on QEMU's mistakes.
   void compare(const Batch& batch, std::span<const Outcome> ours, std::span<const Outcome> theirs, Oracle oracle,
@@ -47,6 +49,7 @@ class Comparer {
   u64 contradicted_by(const Outcome& native, const MaskContext& context, const Difference& difference);
   u64 explained_by(std::size_t row, const MaskContext& context, const Outcome* native, const Difference& difference);
 
+  Host host_;
   ComparisonCounts counts_;
   DecodedGroup decoded_;
   Decoder decoder_;

@@ -443,7 +443,7 @@ constexpr MaskRow kRows[] = {
      "SDM 3, 6.9, table 6-2: faults of one class have no order"},
     {"width of CS in far RET, host", "ret", Oracle::kNative, MaskKind::kUndefined, width_of_returned_selector,
      "processors read 2 bytes of the element that holds CS: a page behind them need not be there",
-     "SDM 2, RET, Operation: pops the element and discards its upper bits"},
+     "SDM 2, RET, Operation: pops the element and discards its upper bits", Host::kIntel},
     {"upper half of RSP behind IRET", "iret iretd iretq", Oracle::kQemu, MaskKind::kUndefined,
      upper_half_of_stack_pointer, "behind a return to compatibility mode",
      "SDM 1, 3.4.1.1: undefined after a switch from 64-bit mode"},

@@ -6,7 +6,7 @@ std::span<const MaskRow> mask_table() {
   static const std::vector<MaskRow> table = [] {
     std::vector<MaskRow> rows;
     for (const auto part : {general_masks(), integer_masks(), x87_masks(), area_masks(), sse_masks(),
-                            masked_store_masks(), system_masks(), native_masks()}) {
+                            masked_store_masks(), system_masks(), native_masks(), amd_masks()}) {
       rows.insert(rows.end(), part.begin(), part.end());
     }
     return rows;
@@ -24,11 +24,15 @@ std::string_view to_string(MaskKind kind) {
       return "QEMU is wrong";
     case MaskKind::kHost:
       return "host";
+    case MaskKind::kVendor:
+      return "vendor";
   }
   return "?";
 }
 
 std::string_view to_string(Oracle oracle) { return oracle == Oracle::kQemu ? "QEMU" : "native"; }
+
+std::string_view to_string(Host host) { return host == Host::kIntel ? "Intel" : host == Host::kAmd ? "AMD" : "any"; }
 
 bool matches(const MaskRow& row, std::string_view mnemonic) {
   std::string_view rest = row.mnemonics;

@@ -11,6 +11,7 @@
 
 #include "cpu/block_builder.h"
 #include "oracle/compare/fields.h"
+#include "oracle/compare/host.h"
 
 namespace bhvm::oracle {
 
@@ -21,6 +22,7 @@ enum class MaskKind : u8 {
   kVaries,     // legitimately different: time, processor identification, random numbers
   kQemuWrong,  // QEMU contradicts the SDM
   kHost,       // a user process cannot know it, or its kernel changed it
+  kVendor,     // the host's vendor defines it otherwise than the SDM
 };
 
 using DecodedInstruction = Instruction;
@@ -49,6 +51,7 @@ struct MaskRow {
   Explain explain;
   std::string_view why;
   std::string_view source;  // SDM volume and section, or what is known about QEMU
+  Host host = Host::kAny;   // of a native row: the vendor whose processors show it
 };
 
 /// All rows, in the order in which they are tried.
@@ -56,6 +59,10 @@ std::span<const MaskRow> mask_table();
 std::string_view to_string(MaskKind kind);
 std::string_view to_string(Oracle oracle);
 
+std::string_view to_string(Host host);
+
+/// Does the row hold on a host of this vendor?
+inline bool holds_on(const MaskRow& row, Host host) { return row.host == Host::kAny || row.host == host; }
 /// Does the row's list of mnemonics hold this one?
 bool matches(const MaskRow& row, std::string_view mnemonic);
 
@@ -68,5 +75,6 @@ std::span<const MaskRow> sse_masks();
 std::span<const MaskRow> masked_store_masks();
 std::span<const MaskRow> system_masks();
 std::span<const MaskRow> native_masks();
+std::span<const MaskRow> amd_masks();
 
 }  // namespace bhvm::oracle

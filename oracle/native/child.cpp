@@ -95,6 +95,9 @@ constexpr uint64_t kFixedFlags = 0x202;
 constexpr unsigned kFxStateBytes = 416;
 constexpr unsigned kFxBytes = 512;
 constexpr uint64_t kXstateX87Sse = 3;
+// AMD's processors have MXCSR.MM, bit 17 (APM 1, 4.2.2), and say so in MXCSR_MASK.
+constexpr unsigned kMxcsrMaskByte = 28 + 17 / 8;
+constexpr unsigned kMisalignedMask = 1 << 17 % 8;
 
 constexpr uint32_t kVectorPageFault = 14;
 constexpr uint32_t kVectorsWithErrorCode = 1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17;
@@ -167,6 +170,7 @@ void end_case(uint32_t vector, const ucontext_t& context) {
     out.fs = static_cast<uint16_t>(now.fs);
     out.gs = static_cast<uint16_t>(now.gs);
     __builtin_memcpy(out.fx, context.uc_mcontext.fpregs, kFxStateBytes);
+    out.fx[kMxcsrMaskByte] &= static_cast<uint8_t>(~kMisalignedMask);
   }
   region().take_changes(group, input().cases[position.index], out);
   if (vector >= 256) {

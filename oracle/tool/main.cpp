@@ -121,7 +121,7 @@ std::vector<std::string> unused_rows(const RunReport& report) {
   const std::span<const MaskRow> rows = mask_table();
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const bool oracle_ran = rows[i].oracle == Oracle::kQemu || report.native_cases != 0;
-    if (oracle_ran && report.row_used[i] == 0) names.emplace_back(rows[i].name);
+    if (oracle_ran && holds_on(rows[i], this_host()) && report.row_used[i] == 0) names.emplace_back(rows[i].name);
   }
   return names;
 }

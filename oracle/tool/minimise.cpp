@@ -262,6 +262,10 @@ Result<std::optional<StoredCase>> minimise_witness(Bench& bench, const CaughtCas
   return std::optional(std::move(witness));
 }
 
+std::string witness_file(std::string_view row_name, Host host) {
+  return witness_file(std::string(row_name) + ", " + std::string(to_string(host)));
+}
+
 std::string witness_file(std::string_view row_name) {
   std::string file;
   for (const char c : row_name) {

@@ -43,5 +43,7 @@ Result<MinimisedCase> minimise(Bench& bench, const CaughtCase& caught);
 Result<std::optional<StoredCase>> minimise_witness(Bench& bench, const CaughtCase& caught, std::size_t row);
 /// The name of a witness's file for a row: "#SS as #GP" is in "ss_as_gp.json".
 std::string witness_file(std::string_view row_name);
+/// The same for a row that holds on every host, but whose first witness shows nothing on this vendor's processors.
+std::string witness_file(std::string_view row_name, Host host);
 
 }  // namespace bhvm::oracle

@@ -69,6 +69,7 @@ std::string report_json(const ReportInput& input) {
                              {"instructions", rows[i].mnemonics},
                              {"why", rows[i].why},
                              {"source", rows[i].source},
+                             {"host", to_string(rows[i].host)},
                              {"used", report.row_used[i]}});
   }
   for (const auto& [kind, count] : report.kinds) json["kinds"].push_back({{"kind", kind}, {"cases", count}});

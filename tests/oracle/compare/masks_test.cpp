@@ -28,8 +28,11 @@ TEST(Masks, EveryRowSaysWhatWhyAndWhere) {
     if (row.kind == MaskKind::kQemuWrong) {
       EXPECT_EQ(row.oracle, Oracle::kQemu);
     }
-    if (row.kind == MaskKind::kHost) {
+    if (row.kind == MaskKind::kHost || row.kind == MaskKind::kVendor || row.host != Host::kAny) {
       EXPECT_EQ(row.oracle, Oracle::kNative);
+    }
+    if (row.kind == MaskKind::kVendor) {
+      EXPECT_NE(row.host, Host::kAny);
     }
   }
 }

@@ -22,6 +22,9 @@ TEST(Witnesses, EveryRowHasOneAndEveryOneARow) {
   for (const MaskRow& row : mask_table()) {
     const std::string file = witness_file(row.name);
     EXPECT_EQ(1U, files.erase(file)) << "the row '" << row.name << "' has no witness of its own, " << file;
+    if (row.oracle == Oracle::kNative && row.host == Host::kAny) {
+      for (const Host host : {Host::kIntel, Host::kAmd}) files.erase(witness_file(row.name, host));
+    }
   }
   for (const auto& [file, path] : files) ADD_FAILURE() << file << " is a witness of no row";
 }
@@ -31,11 +34,12 @@ TEST(Witnesses, EveryRowStillExplainsSomething) {
   auto bench = Bench::create("qemu-system-x86_64", true);
   ASSERT_TRUE(bench) << bench.error().message;
   const auto files = witness_files();
-  unsigned unseen_here = 0;
+  unsigned others = 0;
   for (std::size_t i = 0; i < mask_table().size(); ++i) {
     const MaskRow& row = mask_table()[i];
     SCOPED_TRACE(row.name);
-    const auto file = files.find(witness_file(row.name));
+    auto file = files.find(witness_file(row.name, this_host()));
+    if (file == files.end() || row.oracle != Oracle::kNative) file = files.find(witness_file(row.name));
     if (file == files.end()) continue;  // the test above says so
     const auto stored = read_case(file->second.string());
     ASSERT_TRUE(stored) << stored.error().message;
@@ -49,13 +53,13 @@ TEST(Witnesses, EveryRowStillExplainsSomething) {
       ASSERT_TRUE(trial) << trial.error().message;
     }
     EXPECT_TRUE(trial.value().findings.empty()) << "something of it is unexplained";
-    if (row.oracle == Oracle::kQemu) {
-      EXPECT_NE(0U, trial.value().row_used[i]) << "the row explains nothing of its witness";
-    } else if (trial.value().row_used[i] == 0) {
-      unseen_here += 1;  // processors differ in what the architecture leaves open
+    if (!holds_on(row, this_host())) {
+      others += 1;
+      continue;
     }
+    EXPECT_NE(0U, trial.value().row_used[i]) << "the row explains nothing of its witness";
   }
-  std::printf("%u rows about the host's processor do not show on this one.\n", unseen_here);
+  std::printf("%u rows are about processors of another vendor: a run on one of those judges them.\n", others);
 }
 
 }  // namespace
