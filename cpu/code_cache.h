@@ -35,7 +35,7 @@ struct CodeCacheStatistics {
 
 class CodeCache final : public MemoryObserver {
  public:
-  static constexpr unsigned kMaxInstructions = 64;
+  static constexpr unsigned kMaxInstructions = 20;
   static constexpr u64 kArenaBytes = u64{48} << 20;
 
   explicit CodeCache(GuestMemory& memory);
