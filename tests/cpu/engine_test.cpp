@@ -163,7 +163,7 @@ TEST(Engine, MoreCodeThanTheCacheHoldsStillRuns) {
   function.push_back(0xC3);
   h.place(kFunction, function);
   h.reg(kRbx) = kFunction;
-  constexpr u64 kRounds = 60'000;
+  constexpr u64 kRounds = 100'000;
   h.reg(kRcx) = kRounds;
   while (h.cpu.run(~u64{0}) != RunExit::kHalted) {
   }
