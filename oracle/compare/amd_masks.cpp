@@ -198,6 +198,22 @@ u64 movsxd_reads_32_bits(const MaskContext& c, const Difference&) {
   return theirs && c.instruction->operands[0].size == kBits ? ~u64{0} : 0;
 }
 
+/// F2 or F3 decides on ZF instead of the opcode: F2 makes it LOOPNE, F3 LOOPE. The way on or the target.
+u64 prefix_decides_loop(const MaskContext& c, const Difference& d) {
+  constexpr u8 kRepne = 0xF2, kRepe = 0xF3;
+  const bool loope = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_LOOPE;
+  for (unsigned i = 0; i < c.instruction->z.raw.prefix_count; ++i) {
+    if (c.instruction->z.raw.prefixes[i].value == (loope ? kRepne : kRepe)) return d.field == Field::kRip ? ~u64{0} : 0;
+  }
+  return 0;
+}
+
+/// UD1 (0F B9) has no ModRM byte that would have to be fetched.
+u64 undefined_before_fetched(const MaskContext& c, const Difference&) {
+  const bool theirs = c.theirs.vector == kInvalidOpcode && faulted_at(c.theirs, c, *c.instruction);
+  return theirs && c.ours.vector == kPageFault && c.ours.rip == c.theirs.rip ? ~u64{0} : 0;
+}
+
 constexpr MaskRow kRows[] = {
     {"FIP, FDP, FOP, AMD", "*", Oracle::kNative, MaskKind::kVendor, pointers_without_exception,
      "zeros are saved for FIP, FDP and FOP while no unmasked exception is pending",
@@ -245,6 +261,12 @@ constexpr MaskRow kRows[] = {
      "SDM 2, MOVUPS: #AC may or may not be generated", Host::kAmd},
     {"MOVSXD of 16 bits, AMD", "movsxd", Oracle::kNative, MaskKind::kVendor, movsxd_reads_32_bits, "32 bits are read",
      "APM 3, MOVSXD; SDM 2, MOVSXD", Host::kAmd},
+    {"REP before LOOPE and LOOPNE, AMD", "loope loopne", Oracle::kNative, MaskKind::kUndefined, prefix_decides_loop,
+     "F2 makes it LOOPNE, F3 LOOPE, whatever the opcode",
+     "observed; SDM 2, 2.1.1: REP before other instructions is reserved", Host::kAmd},
+    {"UD1 at a page's end, AMD", "ud1", Oracle::kNative, MaskKind::kUndefined, undefined_before_fetched,
+     "UD1 has no ModRM byte: #UD comes before a page fault of fetching one",
+     "SDM 2, UD: some processors decode UD1 without a ModRM byte", Host::kAmd},
     {"PREFETCH of a register, AMD", "nop", Oracle::kNative, MaskKind::kVendor, prefetch_of_a_register,
      "#UD, where it is a NOP to Intel's processors", "APM 3, PREFETCH, exceptions", Host::kAmd},
 };
