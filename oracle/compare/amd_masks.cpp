@@ -198,17 +198,17 @@ u64 movsxd_reads_32_bits(const MaskContext& c, const Difference&) {
   return theirs && c.instruction->operands[0].size == kBits ? ~u64{0} : 0;
 }
 
-/// F2 or F3 decides on ZF instead of the opcode: F2 makes it LOOPNE, F3 LOOPE. The way on or the target.
-u64 prefix_decides_loop(const MaskContext& c, const Difference& d) {
+/// F2 or F3 decides on ZF instead of the opcode: F2 makes it LOOPNE, F3 LOOPE. What follows differs with the way taken.
+u64 prefix_decides_loop(const MaskContext& c, const Difference&) {
   constexpr u8 kRepne = 0xF2, kRepe = 0xF3;
   const bool loope = c.instruction->z.mnemonic == ZYDIS_MNEMONIC_LOOPE;
   for (unsigned i = 0; i < c.instruction->z.raw.prefix_count; ++i) {
-    if (c.instruction->z.raw.prefixes[i].value == (loope ? kRepne : kRepe)) return d.field == Field::kRip ? ~u64{0} : 0;
+    if (c.instruction->z.raw.prefixes[i].value == (loope ? kRepne : kRepe)) return ~u64{0};
   }
   return 0;
 }
 
-/// UD1 (0F B9) has no ModRM byte that would have to be fetched.
+/// UD0 (0F FF) and UD1 (0F B9) have no ModRM byte that would have to be fetched.
 u64 undefined_before_fetched(const MaskContext& c, const Difference&) {
   const bool theirs = c.theirs.vector == kInvalidOpcode && faulted_at(c.theirs, c, *c.instruction);
   return theirs && c.ours.vector == kPageFault && c.ours.rip == c.theirs.rip ? ~u64{0} : 0;
@@ -264,9 +264,9 @@ constexpr MaskRow kRows[] = {
     {"REP before LOOPE and LOOPNE, AMD", "loope loopne", Oracle::kNative, MaskKind::kUndefined, prefix_decides_loop,
      "F2 makes it LOOPNE, F3 LOOPE, whatever the opcode",
      "observed; SDM 2, 2.1.1: REP before other instructions is reserved", Host::kAmd},
-    {"UD1 at a page's end, AMD", "ud1", Oracle::kNative, MaskKind::kUndefined, undefined_before_fetched,
-     "UD1 has no ModRM byte: #UD comes before a page fault of fetching one",
-     "SDM 2, UD: some processors decode UD1 without a ModRM byte", Host::kAmd},
+    {"UD1 at a page's end, AMD", "ud0 ud1", Oracle::kNative, MaskKind::kUndefined, undefined_before_fetched,
+     "UD0 and UD1 have no ModRM byte: #UD comes before a page fault of fetching one",
+     "SDM 2, UD: some processors decode UD0 without a ModRM byte; UD1 as observed", Host::kAmd},
     {"PREFETCH of a register, AMD", "nop", Oracle::kNative, MaskKind::kVendor, prefetch_of_a_register,
      "#UD, where it is a NOP to Intel's processors", "APM 3, PREFETCH, exceptions", Host::kAmd},
 };
