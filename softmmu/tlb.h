@@ -4,8 +4,8 @@
 // saved, loaded and hashed. A data access looks in `data`, an instruction fetch in `fetch`; both are direct-mapped by
 // linear page number. Entering or removing translations is a function of what the guest executes alone.
 //
-// The sizes: 1024 data entries reach 4 MiB, about what a real second-level TLB does, and the tags that the inline path
-// touches still fit the host's second-level cache; code is denser, so 256 fetch entries serve. Direct-mapped, because
+// The sizes: 4096 data entries reach 16 MiB, so that programs of that size walk no tables between two flushes; code is
+// denser, so 1024 fetch entries serve. Direct-mapped, because
 // the inline path compares one tag, and because which entry is evicted then depends on nothing but the address. Large
 // pages are entered as 4 KiB pieces so that the inline path knows one size; each piece remembers how large its page is,
 // and INVLPG removes all of them, as the SDM asks (volume 3, 4.10.4.1).
