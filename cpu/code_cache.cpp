@@ -58,14 +58,15 @@ const Block* CodeCache::block_at(PhysicalAddress address, u32 mode, const Physic
   return memory_.is_ram(address) ? build(address, mode, second_page) : nullptr;
 }
 
-Decoded CodeCache::decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction& insn) {
-  insn.page_offset = page_offset;
-  insn.mode = mode;
-  return decoder_.decode(bytes, (mode & mode::kCode64) != 0, insn);
+Decoded CodeCache::decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction*& insn) {
+  const Decoded decoded = decoder_.decode(bytes, (mode & mode::kCode64) != 0, insn);
+  insn->page_offset = page_offset;
+  insn->mode = mode;
+  return decoded;
 }
 
 Decoded CodeCache::decode_joined(const u8* first, std::size_t first_size, PhysicalAddress second_page, u16 page_offset,
-                                 u32 mode, Instruction& insn) {
+                                 u32 mode, Instruction*& insn) {
   std::array<u8, 2 * kLongestInstruction> joined{};
   std::memcpy(joined.data(), first, first_size);
   memory_.read(second_page, joined.data() + first_size, kLongestInstruction);
@@ -87,7 +88,7 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   u8 second_size = 0;
   builder_.begin(mode);
   while (!builder_.ended() && builder_.instructions() < limit && offset < kPageSize) {
-    Instruction insn;
+    Instruction* insn = nullptr;
     const u16 here = static_cast<u16>(offset);
     Decoded decoded = decode({bytes + offset, kPageSize - offset}, here, mode, insn);
     if (decoded == Decoded::kTruncated) {
@@ -98,7 +99,7 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
       }
       decoded = decode_joined(bytes + offset, kPageSize - offset, *second_page, here, mode, insn);
       // An undecodable one is told from the next page's bytes too: any change there decodes it anew.
-      const unsigned length = decoded == Decoded::kYes ? insn.length() : kLongestInstruction;
+      const unsigned length = decoded == Decoded::kYes ? insn->length() : kLongestInstruction;
       second_size = static_cast<u8>(length - (kPageSize - offset));
     }
     if (decoded != Decoded::kYes) {
@@ -107,8 +108,8 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
       offset += 1;
       break;
     }
-    translate(insn);
-    offset += insn.length();
+    translate(*insn);
+    offset += insn->length();
     if (second_size != 0) break;
   }
   if (!builder_.ended()) emit_fall_through(builder_, offset);

@@ -17,7 +17,7 @@
 #include "base/types.h"
 #include "base/zeroed_array.h"
 #include "cpu/block_builder.h"
-#include "cpu/decoder.h"
+#include "cpu/decoded_shapes.h"
 #include "cpu/op.h"
 #include "softmmu/guest_memory.h"
 
@@ -76,9 +76,9 @@ class CodeCache final : public MemoryObserver {
   std::size_t page_index(PhysicalAddress page) const;
   Block* find(u64 page, u16 start, u32 mode);
   Block* build(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page);
-  Decoded decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction& insn);
+  Decoded decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction*& insn);
   Decoded decode_joined(const u8* first, std::size_t first_size, PhysicalAddress second_page, u16 page_offset, u32 mode,
-                        Instruction& insn);
+                        Instruction*& insn);
   void translate(const Instruction& insn);
   Block* commit(PhysicalAddress page, u32 mode, u16 start, u16 end);
   void enter(Block* block);
@@ -88,7 +88,7 @@ class CodeCache final : public MemoryObserver {
   static constexpr u64 kFirstPlace = sizeof(Block);
 
   GuestMemory& memory_;
-  Decoder decoder_;
+  DecodedShapes decoder_;
   BlockBuilder builder_;
   ZeroedArray<u32> buckets_;
   ZeroedArray<u32> pages_;  // the place of the first block of each RAM page
