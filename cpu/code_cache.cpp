@@ -200,16 +200,17 @@ void CodeCache::code_written(PhysicalAddress address, u64 size) {
   const u64 first = address.page_offset();
   const u64 behind = first + size;
   u32* link = &pages_[page_index(page)];
-  memory_.clear_code(page);
+  u64 still_code = 0;
   while (Block* block = at(*link)) {
     if (block->start < behind && first < block->end) {
       kill(block);
       *link = block->next_in_page;
     } else {
-      memory_.mark_code({page.value | block->start}, static_cast<u64>(block->end) - block->start);
+      still_code |= GuestMemory::code_granules(block->start, static_cast<u64>(block->end) - block->start);
       link = &block->next_in_page;
     }
   }
+  memory_.clear_code(page, still_code);
 }
 
 void CodeCache::flush() {

@@ -58,12 +58,6 @@ struct Slot {
   std::unique_ptr<CodeMasks> code;
 };
 
-u64 granules(u64 page_offset, u64 size) {
-  const u64 first = page_offset / GuestMemory::kCodeGranule;
-  const u64 last = (page_offset + size - 1) / GuestMemory::kCodeGranule;
-  return (~u64{0} << first) & (~u64{0} >> (63 - last));
-}
-
 bool all_zero(const u8* page) { return page[0] == 0 && std::memcmp(page, page + 1, kPageSize - 1) == 0; }
 
 }  // namespace
@@ -181,7 +175,7 @@ struct GuestMemory::Impl {
     return slot.code == nullptr ? 0 : (*slot.code)[index % kPagesPerChunk];
   }
   void report_code(u64 address, u64 index, u64 size) const {
-    if (observer == nullptr || (code_mask(index) & granules(address % kPageSize, size)) == 0) return;
+    if (observer == nullptr || (code_mask(index) & GuestMemory::code_granules(address % kPageSize, size)) == 0) return;
     observer->code_written({address}, size);
   }
 
@@ -349,14 +343,14 @@ void GuestMemory::mark_code(PhysicalAddress address, u64 size) {
   if (slot.code == nullptr) slot.code = std::make_unique<CodeMasks>();
   u64& mask = (*slot.code)[in_chunk];
   if (mask == 0 && slot.handed_out.test(in_chunk)) impl_->drop_host_pointers(slot, in_chunk, index);
-  mask |= granules(address.page_offset(), size);
+  mask |= code_granules(address.page_offset(), size);
 }
 
-void GuestMemory::clear_code(PhysicalAddress page) {
+void GuestMemory::clear_code(PhysicalAddress page, u64 keep) {
   const u64 index = impl_->index_of(page.value);
   if (index == kNotRam) return;
   Slot& slot = impl_->slots[index / kPagesPerChunk];
-  if (slot.code != nullptr) (*slot.code)[index % kPagesPerChunk] = 0;
+  if (slot.code != nullptr) (*slot.code)[index % kPagesPerChunk] &= keep;
 }
 
 bool GuestMemory::has_code(PhysicalAddress page) const {
@@ -368,7 +362,7 @@ bool GuestMemory::touches_code(PhysicalAddress address, u64 size) const {
   const u64 index = impl_->index_of(address.value);
   if (index == kNotRam || size == 0) return false;
   const u64 inside = std::min(size, kPageSize - address.page_offset());
-  return (impl_->code_mask(index) & granules(address.page_offset(), inside)) != 0;
+  return (impl_->code_mask(index) & code_granules(address.page_offset(), inside)) != 0;
 }
 
 Hash128 GuestMemory::hash() {

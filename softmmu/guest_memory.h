@@ -97,8 +97,14 @@ class GuestMemory {
 
   /// Marks [address, address + size) as decoded code, within one page; drops the page's host pointers if it had none.
   void mark_code(PhysicalAddress address, u64 size);
-  /// Forgets all marks of a page.
-  void clear_code(PhysicalAddress page);
+  /// Forgets all marks of a page but those in `keep`, a bit for each granule.
+  void clear_code(PhysicalAddress page, u64 keep = 0);
+  /// The granules that [page_offset, page_offset + size) touches, a bit for each; size is not 0.
+  static constexpr u64 code_granules(u64 page_offset, u64 size) {
+    const u64 first = page_offset / kCodeGranule;
+    const u64 last = (page_offset + size - 1) / kCodeGranule;
+    return (~u64{0} << first) & (~u64{0} >> (63 - last));
+  }
   bool has_code(PhysicalAddress page) const;
   /// Does [address, address + size), within one page, touch a marked granule?
   bool touches_code(PhysicalAddress address, u64 size) const;
