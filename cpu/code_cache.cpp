@@ -73,8 +73,9 @@ Decoded CodeCache::decode_joined(const u8* first, std::size_t first_size, Physic
   return decode(std::span(joined).first(first_size + kLongestInstruction), page_offset, mode, insn);
 }
 
-void CodeCache::translate(const Instruction& insn) {
+void CodeCache::translate(const Instruction& insn, bool straddles) {
   builder_.start_instruction(insn);
+  if (straddles) builder_.emit(check_second_page);
   const Translator translator = translators().find(insn.z.mnemonic);
   if (translator == nullptr || !translator(builder_, insn)) emit_missing(builder_, insn);
 }
@@ -104,11 +105,12 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
     }
     if (decoded != Decoded::kYes) {
       builder_.start_undecodable(here);
+      if (second_size != 0) builder_.emit(check_second_page);
       emit_undecodable(builder_, decoded == Decoded::kTooLong);
       offset += 1;
       break;
     }
-    translate(*insn);
+    translate(*insn, second_size != 0);
     offset += insn->length();
     if (second_size != 0) break;
   }
@@ -149,12 +151,15 @@ void CodeCache::remove(Block* block) {
   }
 }
 
-bool CodeCache::revalidate(const Block* block, PhysicalAddress second_page) {
+bool CodeCache::holds_end_of(const Block* block, PhysicalAddress second_page) const {
+  if (!memory_.is_ram(second_page)) return false;
   std::array<u8, kLongestInstruction> bytes{};
-  if (memory_.is_ram(second_page)) {
-    memory_.read(second_page, bytes.data(), block->second_size);
-    if (std::memcmp(bytes.data(), block->ops() + block->second_at, block->second_size) == 0) return true;
-  }
+  memory_.read(second_page, bytes.data(), block->second_size);
+  return std::memcmp(bytes.data(), block->ops() + block->second_at, block->second_size) == 0;
+}
+
+bool CodeCache::revalidate(const Block* block, PhysicalAddress second_page) {
+  if (holds_end_of(block, second_page)) return true;
   Block* changed = const_cast<Block*>(block);
   kill(changed);
   remove(changed);

@@ -50,7 +50,9 @@ class CodeCache final : public MemoryObserver {
     return find(address.page().value, static_cast<u16>(address.page_offset()), mode);
   }
   bool needs_second_page() const { return needs_second_page_; }
-  /// Does the second page still hold the bytes that a straddling block was decoded from? If not, the block is killed.
+  /// Does the second page hold the bytes that a straddling block was decoded from?
+  bool holds_end_of(const Block* block, PhysicalAddress second_page) const;
+  /// The same; if not, the block is killed.
   bool revalidate(const Block* block, PhysicalAddress second_page);
 
   /// The number of times that everything was thrown away; links are void when it moves.
@@ -79,7 +81,7 @@ class CodeCache final : public MemoryObserver {
   Decoded decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction*& insn);
   Decoded decode_joined(const u8* first, std::size_t first_size, PhysicalAddress second_page, u16 page_offset, u32 mode,
                         Instruction*& insn);
-  void translate(const Instruction& insn);
+  void translate(const Instruction& insn, bool straddles);
   Block* commit(PhysicalAddress page, u32 mode, u16 start, u16 end);
   void enter(Block* block);
   void remove(Block* block);

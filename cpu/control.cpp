@@ -55,6 +55,21 @@ BHVM_HANDLER(leave_dead_block) {
   BHVM_LEAVE;
 }
 
+namespace {
+
+[[gnu::noinline]] bool second_page_holds(const Cpu& cpu, const Block* block) {
+  const u64 next = (cpu.page_base + kPageSize) & rip_mask(cpu);
+  const u64 physical = cpu.mmu.fetch_hit(next, cpu.user != 0);
+  return physical != ~u64{0} && cpu.code->holds_end_of(block, {physical});
+}
+
+}  // namespace
+
+BHVM_HANDLER(check_second_page) {
+  if (BHVM_UNLIKELY(!second_page_holds(cpu, Block::of_first(op)))) BHVM_BECOME(leave_dead_block);
+  BHVM_NEXT;
+}
+
 BHVM_HANDLER(leave_for_another_round) {
   synchronise(cpu, budget + op->remaining - 1);
   cpu.s.rip = (cpu.page_base + op->page_offset) & rip_mask(cpu);

@@ -19,6 +19,9 @@ BHVM_HANDLER(leave_linked);
 BHVM_HANDLER(leave_indirect);
 /// First op of a block that was killed: leaves before anything of it has run.
 BHVM_HANDLER(leave_dead_block);
+/// First op of a straddling block: goes on when the fetch TLB knows the second page and the bytes there are the ones
+/// that were decoded, and leaves before anything has run when not.
+BHVM_HANDLER(check_second_page);
 /// Leaves towards page_base + disp, without a link (blocks of one instruction, which run alone).
 BHVM_HANDLER(leave_unlinked);
 /// The same; the address is truncated to 32 bits (imm is the mask).

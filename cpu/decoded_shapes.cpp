@@ -31,11 +31,11 @@ constexpr std::array<Follows, 256> kOneByte = [] {
 constexpr std::array<bool, 256> kTwoByteModRm = [] {
   std::array<bool, 256> map{};
   map.fill(true);
-  for (unsigned i = 0x80; i < 0x90; ++i) map[i] = false;                                // Jcc
-  for (unsigned i = 0xC8; i < 0xD0; ++i) map[i] = false;                                // BSWAP
-  for (unsigned i = 0x30; i < 0x38; ++i) map[i] = false;                                // WRMSR to SYSEXIT
+  for (unsigned i = 0x80; i < 0x90; ++i) map[i] = false;                               // Jcc
+  for (unsigned i = 0xC8; i < 0xD0; ++i) map[i] = false;                               // BSWAP
+  for (unsigned i = 0x30; i < 0x38; ++i) map[i] = false;                               // WRMSR to SYSEXIT
   for (unsigned i : {0x05, 0x06, 0x07, 0x08, 0x09, 0x0B, 0x0E, 0x77}) map[i] = false;  // SYSCALL, CLTS, UD2, EMMS ...
-  for (unsigned i : {0xA0, 0xA1, 0xA2, 0xA8, 0xA9, 0xAA}) map[i] = false;               // PUSH, POP FS and GS; CPUID, RSM
+  for (unsigned i : {0xA0, 0xA1, 0xA2, 0xA8, 0xA9, 0xAA}) map[i] = false;  // PUSH, POP FS and GS; CPUID, RSM
   return map;
 }();
 
@@ -54,8 +54,11 @@ bool DecodedShapes::key_of(const u8* bytes, Key& key) {
   bool modrm = false;
   const u8 opcode = bytes[n++];
   switch (kOneByte[opcode]) {
-    case Follows::kNothing: break;
-    case Follows::kModRm: modrm = true; break;
+    case Follows::kNothing:
+      break;
+    case Follows::kModRm:
+      modrm = true;
+      break;
     case Follows::kEscape: {
       const u8 second = bytes[n++];
       if (second == 0x0F) return false;  // 3DNow: the opcode stands behind everything else
@@ -63,7 +66,8 @@ bool DecodedShapes::key_of(const u8* bytes, Key& key) {
       modrm = kTwoByteModRm[second];
       break;
     }
-    default: return false;
+    default:
+      return false;
   }
   if (modrm) {
     const u8 byte = bytes[n++];

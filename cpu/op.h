@@ -84,7 +84,7 @@ struct Block {
   u16 start = 0;           // page offset of the first byte
   u16 end = 0;             // page offset behind the last byte (4096 at most)
   bool dead = false;       // invalidated: its first op leaves at once
-  bool straddles = false;  // one instruction that crosses into another page: never linked to
+  bool straddles = false;  // one instruction that crosses into another page: its first op checks the bytes there
   u8 second_at = 0;        // of a straddling block: the op slot that holds the bytes taken from the second page ...
   u8 second_size = 0;      // ... and how many they are
   u32 next_in_page = 0;    // lists of the code cache: places in its arena, 0 at the end
@@ -92,6 +92,8 @@ struct Block {
 
   Op* ops() { return reinterpret_cast<Op*>(this + 1); }
   const Op* ops() const { return reinterpret_cast<const Op*>(this + 1); }
+  /// The block whose first op this is.
+  static const Block* of_first(const Op* op) { return reinterpret_cast<const Block*>(op) - 1; }
 };
 static_assert(sizeof(Block) % alignof(Op) == 0);
 

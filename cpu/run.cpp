@@ -15,12 +15,12 @@ namespace {
 /// The budget of one dispatch: below the count of `unlinked_block`, which no budget may cover.
 constexpr u64 kMostAtOnce = 0x40000000;
 
+/// A straddling block has just been checked: its first op is left out.
 void dispatch(Cpu& cpu, const Block* block, i64 budget) {
+  const Op* op = block->ops() + (block->straddles ? 1 : 0);
 #if BHVM_DISPATCH_BY_TAIL_CALL
-  const Op* op = block->ops();
   op->handler(cpu, op, budget, cpu.fast);
 #else
-  const Op* op = block->ops();
   FastEntry* fast = cpu.fast;
   while (op != nullptr) op = op->handler(cpu, op, budget, fast);
 #endif
@@ -94,7 +94,10 @@ const Block* decoded_block(Cpu& cpu, PhysicalAddress address, u32 mode, const Ph
 /// The block at the next instruction, decoded under `mode`; nullptr with a fault.
 const Block* next_block(Cpu& cpu, u64 linear, u32 mode) {
   const PhysicalAddress address{cpu.s.fetch_physical | (linear & kPageOffsetMask)};
-  const Block* block = cpu.code->find(address, mode);
+  const JumpCacheEntry& cached = cpu.jump_cache[jump_cache_index(linear)];
+  const bool known = cached.key == jump_cache_key(linear) && mode == cpu.mode && !cached.block->dead &&
+                     cached.block->page == cpu.s.fetch_physical;
+  const Block* block = known ? cached.block : cpu.code->find(address, mode);
   if (block == nullptr) block = decoded_block(cpu, address, mode, nullptr);
   if (BHVM_LIKELY(block != nullptr && !block->straddles)) return block;
   if (block != nullptr || cpu.code->needs_second_page()) {
@@ -218,7 +221,7 @@ RunExit Cpu::run(u64 max_instructions) {
       flush_jump_cache();
     }
     if (block != nullptr) {
-      if (!single && !block->straddles) {
+      if (!single) {
         if (link != nullptr) *link = block;
         jump_cache[jump_cache_index(linear)] = {jump_cache_key(linear), block};
         jump_cache_used = true;

@@ -11,11 +11,12 @@ std::uintptr_t number(Handler handler) { return reinterpret_cast<std::uintptr_t>
 /// The rows that begin with the same two handlers.
 struct Group {
   Handler first = nullptr, second = nullptr;
-  Handler pair = nullptr;  // both of them joined, if there is such a row
+  Handler pair = nullptr;                           // both of them joined, if there is such a row
   std::vector<std::pair<Handler, Handler>> threes;  // by the third: the three joined
 };
 
-/// All rows, found by a hash of the first two handlers. Made once, never changed, and of nothing but the program itself.
+/// All rows, found by a hash of the first two handlers. Made once, never changed, and of nothing but the program
+/// itself.
 class Rows {
  public:
   Rows() {

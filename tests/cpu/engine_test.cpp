@@ -102,6 +102,45 @@ TEST(Engine, AnInstructionAcrossTwoPagesRunsAndFollowsBoth) {
   EXPECT_EQ(h.reg(kRax), 0x12340078u);
 }
 
+TEST(Engine, ALoopThroughAnInstructionAcrossTwoPagesSeesTheSecondPageChange) {
+  Harness h;
+  const u64 start = kCode + kPageSize - 6;
+  h.place(start, {0xB9, 0x0A, 0x00, 0x00, 0x00,        // mov ecx, 10
+                  0x05, 0x01, 0x00, 0x00, 0x00,        // loop: add eax, 1: the immediate is in the second page
+                  0xFE, 0x05, 0xF6, 0xFF, 0xFF, 0xFF,  // inc byte [rip-10]: the immediate
+                  0xFF, 0xC9,                          // dec ecx
+                  0x75, 0xF1,                          // jnz loop
+                  0xF4});
+  h.cpu.s.rip = start;
+  EXPECT_EQ(h.cpu.run(1000), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 55u);
+  EXPECT_EQ(h.cpu.s.instructions, 42u);
+}
+
+TEST(Engine, ALoopThroughAnInstructionAcrossTwoPagesFaultsWhenTheSecondGoesAway) {
+  Harness h;
+  h.write64(kPageTables + 0x2000 + 8 * 3, kPageTables + 0x3000 + 3);  // 6 MiB to 8 MiB in small pages
+  constexpr u64 kLinear = u64{6} << 20;
+  h.write64(kPageTables + 0x3000, kCode | 3);
+  h.write64(kPageTables + 0x3008, (kCode + kPageSize) | 3);
+  constexpr u8 kEntry = 0x08;                                                   // the second page's entry, at 0x4008
+  h.place(kCode + kPageSize - 18, {0xFF, 0xC9,                                  // loop: dec ecx
+                                   0x0F, 0x44, 0xD3,                            // cmovz edx, ebx
+                                   0x89, 0x14, 0x25, kEntry, 0x40, 0x00, 0x00,  // mov [entry], edx
+                                   0x0F, 0x01, 0x3F,                            // invlpg [rdi]
+                                   0xEB, 0x00,                                  // jmp to what follows
+                                   0x05, 0x01, 0x00, 0x00,   0x00,              // add eax, 1: in both pages
+                                   0xEB, 0xE8});                                // jmp loop
+  h.reg(kRcx) = 5;
+  h.reg(kRdx) = (kCode + kPageSize) | 3;
+  h.reg(kRdi) = kLinear + kPageSize;
+  h.cpu.s.rip = kLinear + kPageSize - 18;
+  h.cpu.run(100);  // ends in a shutdown: there is no IDT
+  EXPECT_EQ(h.cpu.s.cr2, kLinear + kPageSize);
+  EXPECT_EQ(h.reg(kRax), 4u);
+  EXPECT_EQ(h.cpu.s.rip, kLinear + kPageSize - 1);
+}
+
 TEST(Engine, RepeatedMovesKeepElementOrderWhenTheyOverlap) {
   Harness h;
   h.place(kCode, {0xF3, 0xA4, 0xF4});  // rep movsb; hlt
