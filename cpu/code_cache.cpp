@@ -169,6 +169,7 @@ bool CodeCache::revalidate(const Block* block, PhysicalAddress second_page) {
 Block* CodeCache::allocate(std::size_t ops) {
   const u64 size = sizeof(Block) + ops * sizeof(Op);
   if (arena_used_ + size > kArenaBytes) flush();
+  if (arena_used_ == kFirstPlace) new (arena_.get()) Block(unlinked_block);
   u8* place = arena_.get() + arena_used_;
   arena_used_ += size;
   statistics_.bytes_used = arena_used_;

@@ -49,6 +49,9 @@ class CodeCache final : public MemoryObserver {
   const Block* find(PhysicalAddress address, u32 mode) {
     return find(address.page().value, static_cast<u16>(address.page_offset()), mode);
   }
+  /// The place of a block is its distance in bytes from here; at place 0 is a block that nothing leads to.
+  const u8* arena() const { return arena_.get(); }
+  u32 place_of(const Block* block) const { return static_cast<u32>(reinterpret_cast<const u8*>(block) - arena_.get()); }
   bool needs_second_page() const { return needs_second_page_; }
   /// Does the second page hold the bytes that a straddling block was decoded from?
   bool holds_end_of(const Block* block, PhysicalAddress second_page) const;
@@ -74,7 +77,6 @@ class CodeCache final : public MemoryObserver {
   u32& bucket_of(u64 page, u16 start, u32 mode) { return buckets_[hash_of(page, start, mode) & (kBuckets - 1)]; }
   u32& bucket_of(const Block* block) { return bucket_of(block->page, block->start, block->mode); }
   Block* at(u32 place) { return place == 0 ? nullptr : reinterpret_cast<Block*>(arena_.get() + place); }
-  u32 place_of(const Block* block) const { return static_cast<u32>(reinterpret_cast<const u8*>(block) - arena_.get()); }
   std::size_t page_index(PhysicalAddress page) const;
   Block* find(u64 page, u16 start, u32 mode);
   Block* build(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page);

@@ -63,29 +63,39 @@ BHVM_INLINE void enter_page(Cpu& cpu, u64 target, const Block* block) {
     BHVM_CONTINUE(bhvm_block->ops());                                                                          \
   } while (0)
 
-/// Goes to `block`, which the jump cache has for the linear address `target`.
-#define BHVM_ENTER_CACHED(target, block)                                                 \
-  do {                                                                                   \
-    const u64 bhvm_target = (target);                                                    \
-    const Block* const bhvm_block = (block);                                             \
-    const i64 bhvm_left = budget - static_cast<i64>(bhvm_block->count);                  \
-    if (BHVM_UNLIKELY(bhvm_left < 0 || !fetch_leads_to(cpu, bhvm_target, bhvm_block))) { \
-      cpu.s.rip = bhvm_target;                                                           \
-      BHVM_BECOME(leave_indirect);                                                       \
-    }                                                                                    \
-    enter_page(cpu, bhvm_target, bhvm_block);                                            \
-    budget = bhvm_left;                                                                  \
-    BHVM_CONTINUE(bhvm_block->ops());                                                    \
+/// What the jump cache has where the linear address `target` belongs: any block of the current mode.
+BHVM_INLINE const Block* jump_cache_at(const Cpu& cpu, u64 target) {
+  return reinterpret_cast<const Block*>(cpu.code_arena + cpu.jump_cache[jump_cache_index(target)]);
+}
+
+/// Is `block` what `target` leads to, by the fetch TLB? So `target` is canonical, too.
+BHVM_INLINE bool leads_to(const Cpu& cpu, u64 target, const Block* block) {
+  return block->start == (target & kPageOffsetMask) && fetch_leads_to(cpu, target, block);
+}
+
+/// Goes to `block`, to which the linear address `target` leads.
+#define BHVM_ENTER_CACHED(target, block)                                \
+  do {                                                                  \
+    const u64 bhvm_target = (target);                                   \
+    const Block* const bhvm_block = (block);                            \
+    const i64 bhvm_left = budget - static_cast<i64>(bhvm_block->count); \
+    if (BHVM_UNLIKELY(bhvm_left < 0)) {                                 \
+      cpu.s.rip = bhvm_target;                                          \
+      BHVM_BECOME(leave_indirect);                                      \
+    }                                                                   \
+    enter_page(cpu, bhvm_target, bhvm_block);                           \
+    budget = bhvm_left;                                                 \
+    BHVM_CONTINUE(bhvm_block->ops());                                   \
   } while (0)
 
 /// Goes to a linear address known only now, through the jump cache. The caller has checked that it is canonical.
-#define BHVM_JUMP_INDIRECT(target)                                                                            \
-  do {                                                                                                        \
-    const u64 bhvm_to = (target);                                                                             \
-    const JumpCacheEntry bhvm_entry = cpu.jump_cache[jump_cache_index(bhvm_to)];                              \
-    if (BHVM_LIKELY(bhvm_entry.key == jump_cache_key(bhvm_to))) BHVM_ENTER_CACHED(bhvm_to, bhvm_entry.block); \
-    cpu.s.rip = bhvm_to;                                                                                      \
-    BHVM_BECOME(leave_indirect);                                                                              \
+#define BHVM_JUMP_INDIRECT(target)                                                                 \
+  do {                                                                                             \
+    const u64 bhvm_to = (target);                                                                  \
+    const Block* const bhvm_cached = jump_cache_at(cpu, bhvm_to);                                  \
+    if (BHVM_LIKELY(leads_to(cpu, bhvm_to, bhvm_cached))) BHVM_ENTER_CACHED(bhvm_to, bhvm_cached); \
+    cpu.s.rip = bhvm_to;                                                                           \
+    BHVM_BECOME(leave_indirect);                                                                   \
   } while (0)
 
 /// Where a direct jump goes, and so which handler it takes.

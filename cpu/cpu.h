@@ -40,13 +40,7 @@ enum class RunExit : u8 {
   kUnsupported,  // an instruction or mode that bhvm does not have; see Cpu::stop_message
 };
 
-/// Where an indirect jump went before. `key` is jump_cache_key() of the linear address; 0 is nobody's.
-struct JumpCacheEntry {
-  u64 key;
-  const Block* block;
-};
-/// No canonical address has bit 62 unlike bit 63, so no address that is executed has the key 0.
-constexpr u64 jump_cache_key(u64 rip) { return rip ^ (u64{1} << 62); }
+/// The jump cache: where indirect jumps went before, as places of blocks in the code cache's arena (cpu/control.h).
 inline constexpr unsigned kJumpCacheEntries = 16384;
 constexpr unsigned jump_cache_index(u64 rip) { return (rip ^ (rip >> 12)) & (kJumpCacheEntries - 1); }
 
@@ -92,8 +86,9 @@ struct Cpu {
   PendingFault fault;
   const char* stop_message = nullptr;
 
-  ZeroedArray<JumpCacheEntry> jump_cache{kJumpCacheEntries};
+  ZeroedArray<u32> jump_cache{kJumpCacheEntries};
   bool jump_cache_used = false;
+  const u8* code_arena = nullptr;  // code->arena()
 
   Mmu& mmu;
   CpuPort& port;

@@ -116,7 +116,7 @@ void Cpu::flush_tlb_page(u64 linear) {
 
 void Cpu::flush_jump_cache() {
   if (!jump_cache_used) return;
-  std::memset(jump_cache.data(), 0, jump_cache.size() * sizeof(JumpCacheEntry));
+  std::memset(jump_cache.data(), 0, jump_cache.size() * sizeof(u32));
   jump_cache_used = false;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cpu/code_cache.h"
+#include "cpu/control.h"
 #include "cpu/cpu.h"
 #include "cpu/mode.h"
 #include "cpu/sse/host_fp.h"
@@ -94,10 +95,10 @@ const Block* decoded_block(Cpu& cpu, PhysicalAddress address, u32 mode, const Ph
 /// The block at the next instruction, decoded under `mode`; nullptr with a fault.
 const Block* next_block(Cpu& cpu, u64 linear, u32 mode) {
   const PhysicalAddress address{cpu.s.fetch_physical | (linear & kPageOffsetMask)};
-  const JumpCacheEntry& cached = cpu.jump_cache[jump_cache_index(linear)];
-  const bool known = cached.key == jump_cache_key(linear) && mode == cpu.mode && !cached.block->dead &&
-                     cached.block->page == cpu.s.fetch_physical;
-  const Block* block = known ? cached.block : cpu.code->find(address, mode);
+  const Block* block = cpu.jump_cache_used && mode == cpu.mode ? jump_cache_at(cpu, linear) : nullptr;
+  if (block == nullptr || block->page != address.page().value || block->start != address.page_offset() || block->dead) {
+    block = cpu.code->find(address, mode);
+  }
   if (block == nullptr) block = decoded_block(cpu, address, mode, nullptr);
   if (BHVM_LIKELY(block != nullptr && !block->straddles)) return block;
   if (block != nullptr || cpu.code->needs_second_page()) {
@@ -223,7 +224,7 @@ RunExit Cpu::run(u64 max_instructions) {
     if (block != nullptr) {
       if (!single) {
         if (link != nullptr) *link = block;
-        jump_cache[jump_cache_index(linear)] = {jump_cache_key(linear), block};
+        jump_cache[jump_cache_index(linear)] = code->place_of(block);
         jump_cache_used = true;
       }
       link = nullptr;

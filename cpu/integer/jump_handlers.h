@@ -71,11 +71,11 @@ BHVM_HANDLER(jump_indirect) {
   }
   u64 target = value;
   if constexpr (kHot<wide, alone, through>) {
-    const JumpCacheEntry entry = cpu.jump_cache[jump_cache_index(target)];
-    if (BHVM_UNLIKELY(entry.key != jump_cache_key(target))) {
+    const Block* const block = jump_cache_at(cpu, target);
+    if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) {
       BHVM_BECOME((jump_indirect<wide, memory, alone, Through::kSlow>));
     }
-    BHVM_ENTER_CACHED(target, entry.block);
+    BHVM_ENTER_CACHED(target, block);
   } else {
     if (!acceptable<wide>(cpu, target)) BHVM_FAULT;
     BHVM_GO_INDIRECT(target, alone);
@@ -164,12 +164,12 @@ BHVM_HANDLER(call_indirect) {
   }
   u64 target = value;
   if constexpr (kHot<Stack::kWide, alone, through>) {
-    const JumpCacheEntry entry = cpu.jump_cache[jump_cache_index(target)];
-    if (BHVM_UNLIKELY(entry.key != jump_cache_key(target) || !store_return_address_fast(cpu, fast, op))) {
+    const Block* const block = jump_cache_at(cpu, target);
+    if (BHVM_UNLIKELY(!leads_to(cpu, target, block) || !store_return_address_fast(cpu, fast, op))) {
       BHVM_BECOME((call_indirect<Stack, memory, alone, Through::kSlow>));
     }
     Stack::move(cpu, -static_cast<i64>(sizeof(T)));
-    BHVM_ENTER_CACHED(target, entry.block);
+    BHVM_ENTER_CACHED(target, block);
   } else {
     // As processors do it: the return address is in memory when a non-canonical target faults, but RSP has not moved.
     if (!store_return_address<Stack>(cpu, op)) {
@@ -192,10 +192,10 @@ BHVM_HANDLER(ret) {
   BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), ret<Stack, alone, Through::kSlow>);
   u64 target = value;
   if constexpr (kHot<Stack::kWide, alone, through>) {
-    const JumpCacheEntry entry = cpu.jump_cache[jump_cache_index(target)];
-    if (BHVM_UNLIKELY(entry.key != jump_cache_key(target))) BHVM_BECOME((ret<Stack, alone, Through::kSlow>));
+    const Block* const block = jump_cache_at(cpu, target);
+    if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) BHVM_BECOME((ret<Stack, alone, Through::kSlow>));
     Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);
-    BHVM_ENTER_CACHED(target, entry.block);
+    BHVM_ENTER_CACHED(target, block);
   } else {
     if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
     Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);
