@@ -37,7 +37,6 @@ Result<ElfImage> ElfImage::parse(std::vector<u8> file, const std::string& name) 
   image.file_ = std::move(file);
   image.name_ = name;
   if (Status status = image.parse_headers(); !status) return status.error();
-  image.parse_symbols();
   return image;
 }
 
@@ -127,7 +126,13 @@ Status ElfImage::load(GuestMemory& memory, PhysicalAddress lowest) const {
   return success();
 }
 
-void ElfImage::parse_symbols() {
+const std::vector<ElfImage::Symbol>& ElfImage::symbols() const {
+  std::call_once(symbols_->once, [this] { symbols_->all = parse_symbols(); });
+  return symbols_->all;
+}
+
+std::vector<ElfImage::Symbol> ElfImage::parse_symbols() const {
+  std::vector<Symbol> all;
   const ElfHandle elf = open_elf(file_);
   const char* const begin = reinterpret_cast<const char*>(file_.data());
   const char* const end = begin + file_.size();
@@ -149,11 +154,12 @@ void ElfImage::parse_symbols() {
       const char* const name = elf_strptr(elf.get(), header.sh_link, symbol.st_name);
       if (name == nullptr || name < begin || name >= end || *name == '\0') continue;
       const std::size_t length = strnlen(name, static_cast<std::size_t>(end - name));
-      symbols_.push_back({symbol.st_value, {name, length}});
+      all.push_back({symbol.st_value, {name, length}});
     }
   }
-  std::sort(symbols_.begin(), symbols_.end(),
+  std::sort(all.begin(), all.end(),
             [](const Symbol& a, const Symbol& b) { return std::tie(a.address, a.name) < std::tie(b.address, b.name); });
+  return all;
 }
 
 std::string ElfImage::symbolise(u64 address) const {
@@ -163,19 +169,20 @@ std::string ElfImage::symbolise(u64 address) const {
       break;
     }
   }
-  auto after = std::upper_bound(symbols_.begin(), symbols_.end(), address,
+  const std::vector<Symbol>& all = symbols();
+  auto after = std::upper_bound(all.begin(), all.end(), address,
                                 [](u64 value, const Symbol& symbol) { return value < symbol.address; });
-  if (after == symbols_.begin()) return {};
+  if (after == all.begin()) return {};
   const u64 base = std::prev(after)->address;
   if (address - base > kSymbolReach) return {};
   // Of several names for one address the first in the alphabet.
-  const auto first = std::lower_bound(symbols_.begin(), after, base,
+  const auto first = std::lower_bound(all.begin(), after, base,
                                       [](const Symbol& symbol, u64 value) { return symbol.address < value; });
   return fmt::format("{}+{:#x}", first->name, address - base);
 }
 
 std::optional<u64> ElfImage::find_symbol(std::string_view name) const {
-  for (const Symbol& symbol : symbols_) {
+  for (const Symbol& symbol : symbols()) {
     if (symbol.name == name) return symbol.address;
   }
   return std::nullopt;

@@ -4,6 +4,8 @@
 // shared by any number of machines.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,8 +37,8 @@ class ElfImage {
     u64 address = 0;
     std::string_view name;  // into the file
   };
-  /// All functions, objects and labels, ascending by address.
-  const std::vector<Symbol>& symbols() const { return symbols_; }
+  /// All functions, objects and labels, ascending by address. Read from the file when somebody first asks.
+  const std::vector<Symbol>& symbols() const;
   /// "name+0x12" of the last symbol at or before a linear address; a physical address inside a segment (the kernel
   /// before it turns its own page tables on) is looked up by the segment's linear address. Empty when none is known.
   std::string symbolise(u64 address) const;
@@ -53,12 +55,16 @@ class ElfImage {
   };
 
   Status parse_headers();
-  void parse_symbols();
+  std::vector<Symbol> parse_symbols() const;
 
   std::vector<u8> file_;
   std::string name_;
   std::vector<Segment> segments_;
-  std::vector<Symbol> symbols_;
+  struct LazySymbols {
+    std::once_flag once;
+    std::vector<Symbol> all;
+  };
+  std::unique_ptr<LazySymbols> symbols_ = std::make_unique<LazySymbols>();
   PhysicalAddress entry_;
   PhysicalAddress end_;
 };
