@@ -307,6 +307,8 @@ Status Session::finish(int& exit_status) {
   report.stop = stop_;
   report.exit_status = exit_status = exit_status_of(stop_);
   report.machine = machine_->statistics();
+  const GuestMemory::Usage memory = machine_->memory().usage();
+  report.memory_touched_bytes = (memory.own_pages + memory.shared_pages) * kPageSize;
   report.instructions_at_start = instructions_at_start_;
   report.state_hash = to_string(machine_->state_hash());
   report.command_line = machine_->config().command_line;

@@ -59,6 +59,7 @@ std::string to_json(const RunReport& report) {
   json["seed"] = report.seed;
   json["machine_id"] = report.machine_id;
   json["memory_bytes"] = report.memory_bytes;
+  json["memory_touched_bytes"] = report.memory_touched_bytes;
   json["command_line"] = report.command_line;
   json["console_bytes"] = report.console_bytes;
   json["events"] = report.machine.events;

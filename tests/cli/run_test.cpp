@@ -65,6 +65,9 @@ TEST_F(CommandTest, StatisticsAreJson) {
   EXPECT_EQ(json.at("rep_iterations"), 0);
   EXPECT_EQ(json.at("seed"), 5);
   EXPECT_EQ(json.at("memory_bytes"), 64 << 20);
+  EXPECT_GT(json.at("memory_touched_bytes"), 0);
+  EXPECT_LE(json.at("memory_touched_bytes"), 64 << 20);
+  EXPECT_EQ(json.at("memory_touched_bytes").get<u64>() % 4096, 0U);
   EXPECT_EQ(json.at("command_line"), "a \"b\"");
   EXPECT_EQ(json.at("console_bytes"), 3);
   EXPECT_EQ(json.at("state_hash").get<std::string>().size(), 32u);
