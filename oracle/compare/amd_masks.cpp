@@ -118,18 +118,27 @@ u64 pieces_across_4_gib(const MaskContext& c, const Difference&) {
   return c.theirs.cr2 - segment_base(c.theirs, memory->mem.segment) < end - kOffsets ? ~u64{0} : 0;
 }
 
-/// FS or GS and an offset that is not canonical itself: their sum is.
+/// FS or GS and an offset that is not canonical itself, or that of the operand's last byte is not: their sum is.
 u64 offset_not_canonical(const MaskContext& c, const Difference&) {
   constexpr u64 kCanonicalEnd = u64{1} << 47;
+  const auto canonical = [](u64 offset) { return offset + kCanonicalEnd < 2 * kCanonicalEnd; };
   const bool theirs = c.theirs.vector == kGeneralProtection && c.theirs.error_code == 0;
-  const DecodedInstruction* insn = faulting_instruction(c);
-  const ZydisDecodedOperand* memory = insn == nullptr ? nullptr : memory_operand(*insn);
-  if (memory == nullptr || !theirs || c.ours.vector != kPageFault || !faulted_at(c.theirs, c, *insn)) return 0;
-  const ZydisRegister segment = memory->mem.segment;
-  if (!is_code64(c.group) || (segment != ZYDIS_REGISTER_FS && segment != ZYDIS_REGISTER_GS)) return 0;
-  const u64 offset = c.ours.cr2 - segment_base(c.ours, segment);
-  const bool canonical = offset + kCanonicalEnd < 2 * kCanonicalEnd;
-  return !canonical ? ~u64{0} : 0;
+  if (!theirs || !is_code64(c.group)) return 0;
+  for (const DecodedInstruction& insn : c.instructions) {
+    if (!faulted_at(c.theirs, c, insn)) continue;
+    for (unsigned i = 0; i < insn.z.operand_count; ++i) {
+      const ZydisDecodedOperand& operand = insn.operands[i];
+      const ZydisRegister segment = operand.mem.segment;
+      if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY || operand.size == 0) continue;
+      if (segment != ZYDIS_REGISTER_FS && segment != ZYDIS_REGISTER_GS) continue;
+      const u64 offset = operand_offset_at_fault(c, c.theirs, insn, operand.mem);
+      if (!canonical(offset) || !canonical(offset + operand.size / 8 - 1)) return ~u64{0};
+      // XLAT and BT m, r compute their offset otherwise.
+      const bool page_fault = c.ours.vector == kPageFault && c.ours.rip == c.theirs.rip;
+      if (page_fault && !canonical(c.ours.cr2 - segment_base(c.ours, segment))) return ~u64{0};
+    }
+  }
+  return 0;
 }
 
 /// A misaligned access that begins at a canonical address and ends at another.
@@ -281,7 +290,7 @@ constexpr MaskRow kRows[] = {
      "an operand that takes several accesses wraps between them under a 32-bit address size",
      "observed; SDM 1, 3.3.7 and 3.6.1 tell where an operand begins, not where the rest of it is", Host::kAmd},
     {"offsets that are not canonical, AMD", "*", Oracle::kNative, MaskKind::kVendor, offset_not_canonical,
-     "#GP, at times, for an access through FS or GS by an offset that is not canonical",
+     "#GP for an access through FS or GS by an offset that is not canonical, whatever the linear address",
      "observed; SDM 1, 3.3.7.1 speaks of the linear address", Host::kAmd},
     {"canonical check before #AC, AMD", "*", Oracle::kNative, MaskKind::kUndefined, canonical_before_alignment,
      "which fault of a misaligned access to both kinds of addresses comes first",

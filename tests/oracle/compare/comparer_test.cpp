@@ -82,6 +82,29 @@ TEST(Comparer, FlagsThatNobodySetAreExplainedBehindARotationByAConstantOnly) {
   EXPECT_EQ(1U, unexplained_flags_of_a_store({0xD1, 0x10}, 0));                                // rcl
 }
 
+TEST(Comparer, AnOffsetThatIsNotCanonicalIsRefused) {
+  constexpr u32 kBreakpoint = 3, kGeneralProtection = 13;
+  const auto unexplained = [](u8 prefix, u64 offset) {
+    Setting s{prefix, 0x48, 0x8B, 0x00};  // mov rax, seg:[rax]
+    const u64 start = kRegion + s.batch.group_of(0).group.code_offset;
+    s.ours[0].vector = kBreakpoint;
+    s.ours[0].rip = start + 5;
+    s.theirs[0].vector = kGeneralProtection;
+    s.theirs[0].rip = start;
+    s.theirs[0].gpr[0] = offset;
+    std::vector<Finding> findings;
+    Comparer(Host::kAmd).compare(s.batch, s.ours, s.theirs, Oracle::kNative, {}, findings);
+    return findings.size();
+  };
+  constexpr u8 kFs = 0x64, kGs = 0x65, kDs = 0x3E;
+  constexpr u64 kEnd = u64{1} << 47;
+  EXPECT_EQ(0U, unexplained(kFs, kEnd));
+  EXPECT_EQ(0U, unexplained(kGs, kEnd - 7));
+  EXPECT_EQ(1U, unexplained(kGs, kEnd - 8));
+  EXPECT_EQ(1U, unexplained(kGs, 0 - kEnd));
+  EXPECT_EQ(1U, unexplained(kDs, kEnd));
+}
+
 /// A load through EAX that an AMD processor says faults at `cr2`, where bhvm completes it.
 std::size_t unexplained_load(std::initializer_list<u8> code, u64 rax, u64 fs_base, u64 cr2) {
   constexpr u32 kBreakpoint = 3, kPageFault = 14;
