@@ -129,10 +129,11 @@ u64 offset_not_canonical(const MaskContext& c, const Difference&) {
     for (unsigned i = 0; i < insn.z.operand_count; ++i) {
       const ZydisDecodedOperand& operand = insn.operands[i];
       const ZydisRegister segment = operand.mem.segment;
-      if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY || operand.size == 0) continue;
+      if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY) continue;
       if (segment != ZYDIS_REGISTER_FS && segment != ZYDIS_REGISTER_GS) continue;
       const u64 offset = operand_offset_at_fault(c, c.theirs, insn, operand.mem);
-      if (!canonical(offset) || !canonical(offset + operand.size / 8 - 1)) return ~u64{0};
+      const u64 last = offset + std::max<u64>(operand.size / 8, 1) - 1;
+      if (!canonical(offset) || !canonical(last)) return ~u64{0};
       // XLAT and BT m, r compute their offset otherwise.
       const bool page_fault = c.ours.vector == kPageFault && c.ours.rip == c.theirs.rip;
       if (page_fault && !canonical(c.ours.cr2 - segment_base(c.ours, segment))) return ~u64{0};
