@@ -2,6 +2,7 @@
 // 26568, 26569) says otherwise. These rows hold on AMD's processors only.
 #include <algorithm>
 
+#include "oracle/compare/operand_address.h"
 #include "oracle/compare/x87_view.h"
 
 namespace bhvm::oracle {
@@ -15,6 +16,18 @@ bool faulted_at(const Outcome& outcome, const MaskContext& c, const DecodedInstr
 
 bool has_operand_size_prefix(const DecodedInstruction& insn) {
   return (insn.z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0;
+}
+
+/// Eight bytes of the region as a case left them.
+u64 memory_at(const MaskContext& c, const Outcome& outcome, u64 linear) {
+  constexpr unsigned kBytes = 8;
+  const u64 at = linear - kRegion;
+  if (at > kRegionBytes - 2 * kBytes) return 0;
+  const auto qword = static_cast<u16>(at / kBytes);
+  const auto bits = static_cast<unsigned>(8 * (at % kBytes));
+  const u64 low = word_of(outcome, c.pristine, Field::kMemory, qword) >> bits;
+  if (bits == 0) return low;
+  return low | word_of(outcome, c.pristine, Field::kMemory, static_cast<u16>(qword + 1)) << (64 - bits);
 }
 
 // ---- x87 and MXCSR ----
@@ -89,18 +102,44 @@ u64 access_across_4_gib(const MaskContext& c, const Difference&) {
   return ((c.ours.cr2 + bytes) & (kSpace - 1)) < 2 * bytes ? ~u64{0} : 0;
 }
 
-/// FS or GS and an offset that is not canonical itself: their sum is.
+/// In 64-bit mode, under a 32-bit address size, an operand runs across the end of the 4 GiB that its offset can tell,
+/// and the processor accesses it in pieces: what lies behind the end is looked for at the offset's beginning.
+u64 pieces_across_4_gib(const MaskContext& c, const Difference&) {
+  constexpr u64 kOffsets = u64{1} << 32;
+  constexpr unsigned kOnePiece = 64;  // bits
+  const DecodedInstruction& insn = *c.instruction;
+  const ZydisDecodedOperand* memory = memory_operand(insn);
+  const bool theirs = c.theirs.vector == kPageFault && faulted_at(c.theirs, c, insn);
+  if (memory == nullptr || !theirs || !insn.code64() || insn.z.address_width != 32) return 0;
+  const bool near = insn.z.meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
+  const bool one_piece = insn.z.meta.isa_set == ZYDIS_ISA_SET_X87 ? memory->size <= kOnePiece : near;
+  const u64 end = operand_offset_at_fault(c, c.theirs, insn, memory->mem) + memory->size / 8;
+  if (one_piece || end <= kOffsets) return 0;
+  return c.theirs.cr2 - segment_base(c.theirs, memory->mem.segment) < end - kOffsets ? ~u64{0} : 0;
+}
+
+/// FS or GS and an offset that is not canonical itself, or that of the operand's last byte is not: their sum is.
 u64 offset_not_canonical(const MaskContext& c, const Difference&) {
   constexpr u64 kCanonicalEnd = u64{1} << 47;
+  const auto canonical = [](u64 offset) { return offset + kCanonicalEnd < 2 * kCanonicalEnd; };
   const bool theirs = c.theirs.vector == kGeneralProtection && c.theirs.error_code == 0;
-  const DecodedInstruction* insn = faulting_instruction(c);
-  const ZydisDecodedOperand* memory = insn == nullptr ? nullptr : memory_operand(*insn);
-  if (memory == nullptr || !theirs || c.ours.vector != kPageFault || !faulted_at(c.theirs, c, *insn)) return 0;
-  const ZydisRegister segment = memory->mem.segment;
-  if (!is_code64(c.group) || (segment != ZYDIS_REGISTER_FS && segment != ZYDIS_REGISTER_GS)) return 0;
-  const u64 offset = c.ours.cr2 - (segment == ZYDIS_REGISTER_FS ? c.ours.fs_base : c.ours.gs_base);
-  const bool canonical = offset + kCanonicalEnd < 2 * kCanonicalEnd;
-  return !canonical ? ~u64{0} : 0;
+  if (!theirs || !is_code64(c.group)) return 0;
+  for (const DecodedInstruction& insn : c.instructions) {
+    if (!faulted_at(c.theirs, c, insn)) continue;
+    for (unsigned i = 0; i < insn.z.operand_count; ++i) {
+      const ZydisDecodedOperand& operand = insn.operands[i];
+      const ZydisRegister segment = operand.mem.segment;
+      if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY) continue;
+      if (segment != ZYDIS_REGISTER_FS && segment != ZYDIS_REGISTER_GS) continue;
+      const u64 offset = operand_offset_at_fault(c, c.theirs, insn, operand.mem);
+      const u64 last = offset + std::max<u64>(operand.size / 8, 1) - 1;
+      if (!canonical(offset) || !canonical(last)) return ~u64{0};
+      // XLAT and BT m, r compute their offset otherwise.
+      const bool page_fault = c.ours.vector == kPageFault && c.ours.rip == c.theirs.rip;
+      if (page_fault && !canonical(c.ours.cr2 - segment_base(c.ours, segment))) return ~u64{0};
+    }
+  }
+  return 0;
 }
 
 /// A misaligned access that begins at a canonical address and ends at another.
@@ -156,18 +195,30 @@ u64 prefetch_of_a_register(const MaskContext& c, const Difference&) {
   return registers && c.theirs.vector == kInvalidOpcode && faulted_at(c.theirs, c, *c.instruction) ? ~u64{0} : 0;
 }
 
-/// #GP for what was popped, or #PF for what lies behind it.
+/// #GP for what was popped, #SS for where it was to come from, or a fault of the outer level's stack pointer and SS,
+/// which lie behind it.
 u64 order_of_far_return(const MaskContext& c, const Difference&) {
+  constexpr unsigned kRsp = 4;
   const bool far = c.instruction->z.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
-  const bool both = c.ours.vector == kGeneralProtection && c.theirs.vector == kPageFault && c.ours.rip == c.theirs.rip;
-  return far && both && faulted_at(c.theirs, c, *c.instruction) ? ~u64{0} : 0;
+  const bool ours = c.ours.vector == kGeneralProtection || c.ours.vector == kStackFault;
+  if (!far || !ours || c.ours.rip != c.theirs.rip) return 0;
+  if (!faulted_at(c.theirs, c, *c.instruction)) return 0;
+  const ZydisDecodedOperand& released = c.instruction->operands[0];
+  const u64 bytes = released.type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? released.imm.value.u : 0;
+  const u64 element = c.instruction->z.operand_width / 8;
+  const u64 outer = c.theirs.gpr[kRsp] + 2 * element + bytes;
+  const bool page = c.theirs.vector == kPageFault && c.theirs.cr2 - outer < 2 * element;
+  const bool alignment = c.theirs.vector == kAlignmentCheck && outer % element != 0;
+  return page || alignment ? ~u64{0} : 0;
 }
 
 /// The upper half of an offset into a 32-bit segment is not dropped, but beyond the limit.
 u64 far_return_beyond_limit(const MaskContext& c, const Difference&) {
+  constexpr unsigned kRsp = 4;
   const bool theirs = c.theirs.vector == kGeneralProtection && faulted_at(c.theirs, c, *c.instruction);
   const bool wide = c.instruction->z.raw.rex.W != 0;
-  return theirs && wide && c.ours.cs == kUserCode32 && is_code64(c.group) ? ~u64{0} : 0;
+  if (!theirs || !wide || c.ours.cs != kUserCode32 || !is_code64(c.group)) return 0;
+  return memory_at(c, c.theirs, c.theirs.gpr[kRsp]) >> 32 != 0 ? ~u64{0} : 0;
 }
 
 /// The return address of a CALL that faults for its target.
@@ -188,7 +239,10 @@ u64 order_of_compared_operands(const MaskContext& c, const Difference& d) {
 u64 alignment_of_16_bytes(const MaskContext& c, const Difference&) {
   constexpr unsigned kBits = 128;
   const bool theirs = c.theirs.vector == kAlignmentCheck && faulted_at(c.theirs, c, *c.instruction);
-  return theirs && memory_operand(*c.instruction, kBits) != nullptr ? ~u64{0} : 0;
+  const ZydisDecodedOperand* memory = memory_operand(*c.instruction, kBits);
+  if (!theirs || memory == nullptr) return 0;
+  const u64 offset = operand_offset_at_fault(c, c.theirs, *c.instruction, memory->mem);
+  return (segment_base(c.theirs, memory->mem.segment) + offset) % (kBits / 8) != 0 ? ~u64{0} : 0;
 }
 
 /// MOVSXD with a 16-bit operand size: a page behind the two bytes is not there.
@@ -231,8 +285,13 @@ constexpr MaskRow kRows[] = {
     {"accesses across 4 GiB, AMD", "*", Oracle::kNative, MaskKind::kUndefined, access_across_4_gib,
      "an access across the end of a segment of 4 GiB is refused",
      "SDM 3, 5.3: with an effective limit of FFFFFFFFH it may or may not be", Host::kAmd},
+    {"pieces across 4 GiB, AMD",
+     "fld fbld fstp fbstp fldenv fnstenv frstor fnsave fxsave fxsave64 fxrstor fxrstor64 lss lfs lgs jmp call",
+     Oracle::kNative, MaskKind::kUndefined, pieces_across_4_gib,
+     "an operand that takes several accesses wraps between them under a 32-bit address size",
+     "observed; SDM 1, 3.3.7 and 3.6.1 tell where an operand begins, not where the rest of it is", Host::kAmd},
     {"offsets that are not canonical, AMD", "*", Oracle::kNative, MaskKind::kVendor, offset_not_canonical,
-     "#GP, at times, for an access through FS or GS by an offset that is not canonical",
+     "#GP for an access through FS or GS by an offset that is not canonical, whatever the linear address",
      "observed; SDM 1, 3.3.7.1 speaks of the linear address", Host::kAmd},
     {"canonical check before #AC, AMD", "*", Oracle::kNative, MaskKind::kUndefined, canonical_before_alignment,
      "which fault of a misaligned access to both kinds of addresses comes first",
@@ -248,7 +307,7 @@ constexpr MaskRow kRows[] = {
     {"PAUSE with REX.B, AMD", "pause", Oracle::kNative, MaskKind::kVendor, pause_with_rex, "it is XCHG R8, RAX",
      "observed; SDM 2, PAUSE", Host::kAmd},
     {"order of far returns, AMD", "ret", Oracle::kNative, MaskKind::kUndefined, order_of_far_return,
-     "what lies behind the popped elements is read before they are looked at",
+     "the outer level's stack pointer and SS are read before what was popped is looked at",
      "SDM 3, 6.9, table 6-2: faults of one class have no order", Host::kAmd},
     {"far returns to 32-bit code, AMD", "ret", Oracle::kNative, MaskKind::kVendor, far_return_beyond_limit,
      "#GP for a 64-bit offset beyond 4 GiB", "observed; SDM 2, RET, Operation: EIP", Host::kAmd},
@@ -256,8 +315,9 @@ constexpr MaskRow kRows[] = {
      "nothing is stored by a CALL that faults for its target", "observed; SDM 2, CALL", Host::kAmd},
     {"order of CMPS, AMD", "cmpsb cmpsw cmpsd cmpsq", Oracle::kNative, MaskKind::kUndefined, order_of_compared_operands,
      "the operand at RSI is read first", "SDM 3, 6.9, table 6-2: faults of one class have no order", Host::kAmd},
-    {"alignment of 16 bytes, AMD", "movups movupd movdqu lddqu pcmp*", Oracle::kNative, MaskKind::kUndefined,
-     alignment_of_16_bytes, "#AC for a misaligned operand of 16 bytes that needs no alignment otherwise",
+    {"alignment of 16 bytes, AMD", "movups movupd movdqu lddqu pcmpestri pcmpestrm pcmpistri pcmpistrm",
+     Oracle::kNative, MaskKind::kUndefined, alignment_of_16_bytes,
+     "#AC for a misaligned operand of 16 bytes that needs no alignment otherwise",
      "SDM 2, MOVUPS: #AC may or may not be generated", Host::kAmd},
     {"MOVSXD of 16 bits, AMD", "movsxd", Oracle::kNative, MaskKind::kVendor, movsxd_reads_32_bits, "32 bits are read",
      "APM 3, MOVSXD; SDM 2, MOVSXD", Host::kAmd},

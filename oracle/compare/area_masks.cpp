@@ -1,6 +1,5 @@
 // MMX, and operands in memory larger than one access: save areas, environments, 80-bit stores.
-#include <optional>
-
+#include "oracle/compare/operand_address.h"
 #include "oracle/compare/x87_view.h"
 
 namespace bhvm::oracle {
@@ -85,18 +84,9 @@ std::optional<u64> operand_address(const MaskContext& c, const DecodedInstructio
     if (!written_after) return c.ours.gpr[ZydisRegisterGetId(wide)];
     return std::nullopt;
   };
-  const std::optional<u64> base = at_the_instruction(memory->mem.base);
-  const std::optional<u64> index = at_the_instruction(memory->mem.index);
-  if (!base || !index) return std::nullopt;
-  // Zydis 4.0 names R13D where there is no base.
-  const bool no_base = memory->mem.base == ZYDIS_REGISTER_R13D && insn.z.raw.modrm.mod == 0;
-  u64 address = no_base ? *index * memory->mem.scale + static_cast<u64>(insn.z.raw.disp.value)
-                        : *base + *index * memory->mem.scale + static_cast<u64>(memory->mem.disp.value);
-  if (insn.z.address_width == 32) address &= 0xFFFFFFFF;
-  if (insn.z.address_width == 16) address &= 0xFFFF;
-  if (code64 && memory->mem.segment == ZYDIS_REGISTER_FS) address += c.input.fs_base;
-  if (code64 && memory->mem.segment == ZYDIS_REGISTER_GS) address += c.input.gs_base;
-  return code64 ? address : address & 0xFFFFFFFF;
+  const std::optional<u64> offset = operand_offset(insn, memory->mem, at_the_instruction);
+  if (!offset) return std::nullopt;
+  return code64 ? *offset + segment_base(c.input, memory->mem.segment) : *offset & 0xFFFFFFFF;
 }
 
 /// The bits of a memory word that lie at offsets of the instruction's area for which `among(offset)` is true.
@@ -145,7 +135,12 @@ u64 another_byte_of_the_area(const MaskContext& c, const Difference& d) {
   const auto near = [bytes, wrap](u64 a, u64 b) { return ((a - b) & wrap) < bytes || ((b - a) & wrap) < bytes; };
   const bool ours_faults = c.ours.vector == kPageFault;
   const bool theirs_faults = c.theirs.vector == kPageFault;
-  if (ours_faults && theirs_faults) return d.field == Field::kCr2 && near(c.ours.cr2, c.theirs.cr2) ? ~u64{0} : 0;
+  if (ours_faults && theirs_faults) {
+    if (!near(c.ours.cr2, c.theirs.cr2)) return 0;
+    constexpr u64 kOfPage = 1 << 0 | 1 << 3;  // P and RSVD tell of the page
+    const bool other_page = c.ours.cr2 / kPageBytes != c.theirs.cr2 / kPageBytes;
+    return d.field == Field::kCr2 ? ~u64{0} : d.field == Field::kErrorCode && other_page ? kOfPage : 0;
+  }
   constexpr u64 kCanonicalEnd = u64{1} << 47;
   const u32 other = ours_faults ? c.theirs.vector : c.ours.vector;
   const u64 address = ours_faults ? c.ours.cr2 : c.theirs.cr2;

@@ -254,6 +254,24 @@ u64 flags_of_faulting_setcc(const MaskContext& c, const Difference& d) {
   return d.field == Field::kRflags && is_fault(c.ours.vector) ? status_flags_or_garbage(d) : 0;
 }
 
+/// After a ROL or ROR by a constant QEMU has CF and OF apart from the other flags. What needs all of them puts them
+/// together first and lets those two go; if its store faults then, QEMU puts together once more what is no longer
+/// there: any bits, TF and IOPL too.
+u64 flags_put_together_twice(const MaskContext& c, const Difference& d) {
+  const bool here = is_fault(c.ours.vector) && faulting_instruction(c) == c.instruction;
+  if (d.field != Field::kRflags || !here || memory_operand(*c.instruction) == nullptr) return 0;
+  for (auto i = static_cast<std::size_t>(c.instruction - c.instructions.data()); i > 0; --i) {
+    const DecodedInstruction& before = c.instructions[i - 1];
+    const ZydisAccessedFlags* flags = before.z.cpu_flags;
+    if (flags == nullptr || (flags->modified | flags->set_0 | flags->set_1 | flags->undefined) == 0) continue;
+    const bool rotates = before.z.mnemonic == ZYDIS_MNEMONIC_ROL || before.z.mnemonic == ZYDIS_MNEMONIC_ROR;
+    const ZydisDecodedOperand& by = before.operands[1];
+    if (!rotates || by.type != ZYDIS_OPERAND_TYPE_IMMEDIATE) return 0;
+    if (masked(before, by.imm.value.u) != 0) return ~u64{0};
+  }
+  return 0;
+}
+
 /// In 64-bit mode near branches have 64-bit operands, whatever 66H says (Intel).
 u64 near_branch_with_66(const MaskContext& c, const Difference&) {
   const bool prefixed = (c.instruction->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0;
@@ -433,6 +451,10 @@ constexpr MaskRow kRows[] = {
     {"flags of a SETcc that faults",
      "setb setbe setl setle setnb setnbe setnl setnle setno setnp setns setnz seto setp sets setz", Oracle::kQemu,
      MaskKind::kQemuWrong, flags_of_faulting_setcc, "QEMU forgets the flags when the store of a SETcc faults",
+     "SDM 3, 6.5, faults"},
+    {"flags after a rotation before a fault", "rcl rcr setbe setnbe setp setnp setl setnl setle setnle", Oracle::kQemu,
+     MaskKind::kQemuWrong, flags_put_together_twice,
+     "QEMU pushes flags that nothing set when the store of RCL, RCR or SETcc faults after a ROL or ROR by a constant",
      "SDM 3, 6.5, faults"},
     {"offset into 32-bit code", "ret iretq jmp call", Oracle::kQemu, MaskKind::kQemuWrong, offset_not_cut,
      "QEMU keeps the upper half of an offset into a 32-bit segment", "SDM 2, RET and IRET, Operation: EIP"},

@@ -130,7 +130,8 @@ u64 loads_before_a_fault(const MaskContext& c, const Difference& d) {
   if (!is_fault(c.ours.vector) || faulting_instruction(c) != c.instruction) return 0;
   const bool environment =
       c.instruction->z.mnemonic == ZYDIS_MNEMONIC_FLDENV || c.instruction->z.mnemonic == ZYDIS_MNEMONIC_FRSTOR;
-  if (c.theirs.vector != c.ours.vector) return environment && c.ours.vector == kPageFault ? ~u64{0} : 0;
+  const bool same = c.theirs.vector == c.ours.vector && c.theirs.rip == c.ours.rip;
+  if (!same) return environment && c.ours.vector == kPageFault ? ~u64{0} : 0;
   return is_stack_field(d.field) || d.field == Field::kX87Control || d.field == Field::kXmm || d.field == Field::kMxcsr
              ? ~u64{0}
              : 0;
