@@ -143,10 +143,11 @@ ClusterResult ClusterRun::result() {
   for (u32 from = 0; from < nodes(); ++from) {
     for (u32 to = 0; to < nodes(); ++to) {
       if (from != to && network_.counters(from, to).frames != 0) {
-        result_.links.push_back({from, to, network_.counters(from, to)});
+        result_.links.push_back({from, to, network_.counters(from, to), network_.waiting(from, to)});
       }
     }
   }
+  result_.switch_counters = network_.switch_counters();
   event(state_.now_ns, ClusterEventKind::kRunEnds).detail =
       fmt::format("{}, state {}", to_string(result_.end), to_string(result_.final_hash.cluster));
   send_event();

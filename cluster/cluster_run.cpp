@@ -145,7 +145,10 @@ void ClusterRun::take_output(u32 node) {
 void ClusterRun::deliver() {
   for (Delivery& delivery : deliveries_) {
     Node& node = *nodes_[delivery.port];
-    if (!node.alive()) continue;
+    if (!node.alive()) {
+      node.miss_frame();
+      continue;
+    }
     const u64 time_ns = start_ns_ + delivery.time_ns;
     node.receive_frame(time_ns, std::move(delivery.frame));
     earliest_ns_[delivery.port] = std::min(earliest_ns_[delivery.port], std::max(time_ns, node.machine().now_ns()));

@@ -261,6 +261,16 @@ void Machine::schedule_frame(u64 time_ns, std::vector<u8> frame) {
   network_.schedule(time_ns, std::move(frame));
 }
 
+NetworkStatistics Machine::network_statistics() const {
+  NetworkStatistics statistics;
+  const VirtioNet* const card = virtio_.network();
+  if (card == nullptr) return statistics;
+  statistics.card = card->counters();
+  statistics.waiting = card->waiting();
+  statistics.under_way = network_.state().frames.size();
+  return statistics;
+}
+
 std::size_t Machine::agent_input(std::span<const u8> bytes) {
   sync_clock();
   return virtio_.agent().push_input(bytes);
