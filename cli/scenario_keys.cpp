@@ -101,6 +101,7 @@ Keys strength_keys(FaultKind kind) {
     case FaultKind::kClockRate:
       return kClockRate;
     case FaultKind::kClockJump:
+    case FaultKind::kWallClock:
       return kClockJump;
     case FaultKind::kDiskError:
       return kDiskError;

@@ -41,6 +41,7 @@ std::string strength_text(const ActiveFault& fault) {
     case FaultKind::kClockRate:
       return fmt::format("{:+} ppm", strength.clock_rate_ppm);
     case FaultKind::kClockJump:
+    case FaultKind::kWallClock:
       return fmt::format("{:+.6f} s", static_cast<double>(strength.clock_jump_ns) / 1e9);
   }
   return {};

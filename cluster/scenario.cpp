@@ -190,9 +190,9 @@ class Validator {
 
 std::string_view to_string(FaultKind kind) {
   static constexpr std::array<std::string_view, kFaultKinds> kNames = {
-      "partition",  "latency",    "loss",         "duplicate",  "reorder",  "corrupt",
-      "bandwidth",  "clog",       "kill",         "pause",      "slow-cpu", "clock-rate",
-      "clock-jump", "disk-error", "disk-latency", "torn-write", "disk-full"};
+      "partition",  "latency",    "loss",         "duplicate",  "reorder",   "corrupt",
+      "bandwidth",  "clog",       "kill",         "pause",      "slow-cpu",  "clock-rate",
+      "clock-jump", "disk-error", "disk-latency", "torn-write", "disk-full", "wall-clock"};
   BHVM_CHECK(kind < FaultKind::kCount, "a fault kind without a name");
   return kNames[static_cast<std::size_t>(kind)];
 }

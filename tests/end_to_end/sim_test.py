@@ -251,6 +251,39 @@ class Tests(support.TestCase):
             done = self.sim(self.scenario(folder, image='packages = ["no-such-package-here"]'), status=2)
             self.assertIn("no-such-package-here", done.stderr)
 
+    def test_the_date_alone_is_set(self):
+        more = """[[faults]]
+kind = "wall-clock"
+at = "2s"
+jump = "-1h"
+nodes = "client"
+[[fault_mix]]
+kind = "wall-clock"
+interval = ["200ms", "500ms"]
+duration = "100ms"
+jump = "10m"
+nodes = "server"
+[[properties]]
+eventually = "^set back"
+node = "client"
+"""
+        client = ("date +%s > /tmp/then; cut -d . -f 1 /proc/uptime > /tmp/up; sleep 4; "
+                  "[ $(date +%s) -lt $(($(cat /tmp/then) - 3500)) ] && "
+                  "[ $(cut -d . -f 1 /proc/uptime) -ge $(($(cat /tmp/up) + 3)) ] && echo set back")
+        with support.folder() as folder:
+            out = folder / "out"
+            self.sim(self.scenario(folder, client=client, more=more), "--out", out)
+            begun = [event for event in map(json.loads, (out / "events.jsonl").read_text().splitlines())
+                     if event.get("fault") == "wall-clock"]
+            self.assertEqual({event["event"] for event in begun}, {"fault-begins"}, "it has no end")
+            self.assertIn("wall-clock client: -3600.000000 s", [event["detail"] for event in begun])
+            self.assertGreater(len([event for event in begun if "server" in event["detail"]]), 2)
+            marks = [event for event in json.loads((out / "timeline.json").read_text())["traceEvents"]
+                     if event["name"] == "wall-clock"]
+            self.assertEqual({mark["ph"] for mark in marks}, {"i"}, "a moment, not a stretch of time")
+            self.assertEqual(len(marks), 2 * len(begun), "with the cluster and with the node")
+            self.assertEqual(self.bhvm("replay", out, "--jobs", 1).returncode, 0)
+
     def test_data_disk_survives_a_power_cut(self):
         more = """disks = [{ size = "16M", mount = "/data" }]
 [[faults]]
