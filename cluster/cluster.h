@@ -98,7 +98,7 @@ class Cluster {
   static Result<std::unique_ptr<Cluster>> create(const Scenario& scenario, const ClusterOptions& options);
   ~Cluster();
 
-  /// Boots one machine for each different (kernel, image, memory, number of disks) up to the point where it waits for
+  /// Boots one machine for each different (kernel, image, memory, disks) up to the point where it waits for
   /// its identity. An error, with the end of its console, when one does not get there.
   Status boot();
   /// Forks the nodes and runs to the end. REQUIRES: boot() was ok; called once.

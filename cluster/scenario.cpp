@@ -72,6 +72,16 @@ class Validator {
       if (node.rate_numerator == 0 || node.rate_denominator == 0) {
         return Error{fmt::format("The speed of node {} has a zero in it.", node.name)};
       }
+      for (const DiskScenario& disk : node.disks) {
+        const auto good = [](u32 bytes) { return bytes == 512 || bytes == 4096; };
+        if (!good(disk.logical_block_bytes) || !good(disk.physical_block_bytes) ||
+            disk.logical_block_bytes > disk.physical_block_bytes) {
+          return Error{fmt::format(
+              "A disk of node {} has blocks of {} bytes (logical) and {} (physical); give 512 or 4096, and no logical "
+              "one larger than the physical one.",
+              node.name, disk.logical_block_bytes, disk.physical_block_bytes)};
+        }
+      }
       for (const auto& [key, value] : node.environment) {
         if (key.empty() || key.find('=') != std::string::npos) {
           return Error{

@@ -35,6 +35,9 @@ struct DiskScenario {
   std::string image;        // path of a raw image (a formatted, empty file system); never written
   std::string mount_point;  // where the node finds it; empty: not mounted
   std::string filesystem = "ext4";
+  u32 logical_block_bytes = 512;  // what the node addresses it by: 512 or 4096
+  u32 physical_block_bytes =
+      4096;  // what it writes as a whole, or, in a power cut, not at all; not less than the other
 };
 
 /// What is to become of a node's command.

@@ -85,6 +85,11 @@ Result<std::vector<DiskImage>> Machine::open_disks(const MachineConfig& config) 
     Result<DiskImage> disk =
         description.path.empty() ? DiskImage::create(description.size_bytes) : DiskImage::open(description.path);
     if (!disk) return disk.error();
+    if (const u64 size_bytes = disk.value().sectors() * kSectorSize;
+        size_bytes % description.logical_block_bytes != 0) {
+      return Error{fmt::format("The disk {} has {} bytes, which is no multiple of its logical block of {}.",
+                               description.path, size_bytes, description.logical_block_bytes)};
+    }
     disks.push_back(std::move(disk).value());
   }
   return disks;

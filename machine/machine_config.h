@@ -31,6 +31,7 @@ struct DiskConfig {
   std::string path;    // empty: a disk of zeroes ...
   u64 size_bytes = 0;  // ... of this size
   bool read_only = false;
+  u32 logical_block_bytes = kSectorSize;      // what the guest addresses it by: the same, and not more
   u32 physical_block_bytes = kDiskBlockSize;  // what a power cut does not tear: 512 to 4096, a power of two
   VirtioBlkTiming timing;
 };

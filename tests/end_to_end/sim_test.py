@@ -284,6 +284,44 @@ node = "client"
             self.assertEqual(len(marks), 2 * len(begun), "with the cluster and with the node")
             self.assertEqual(self.bhvm("replay", out, "--jobs", 1).returncode, 0)
 
+    def test_block_sizes_of_disks(self):
+        more = """[[nodes.disks]]
+size = "16M"
+mount = "/default"
+[[nodes.disks]]
+size = "16M"
+mount = "/small"
+physical_block = 512
+[[nodes.disks]]
+size = "16M"
+mount = "/large"
+logical_block = 4096
+[[faults]]
+kind = "torn-write"
+at = "3s"
+duration = "1s"
+nodes = "client"
+[[properties]]
+never = "I/O error"
+[[properties]]
+eventually = "^again: vdb 512 4096 vdc 512 512 vdd 4096 4096 intact$"
+[builtin]
+command_end = false
+"""
+        client = ("cd /sys/block; for d in vdb vdc vdd; do echo $d $(cat $d/queue/logical_block_size "
+                  "$d/queue/physical_block_size); done > /tmp/sizes; "
+                  "if [ -e /large/x ]; then cmp /large/x /small/x && echo again: $(cat /tmp/sizes) intact; sleep 100; fi; "
+                  "head -c 300000 /dev/urandom > /large/x; cp /large/x /small/x; sync; "
+                  "while :; do cp /large/x /default/y; cp /large/x /large/y; cp /large/x /small/y; sync; done")
+        with support.folder() as folder:
+            out = folder / "out"
+            scenario = self.scenario(folder, client=client, more=more)
+            self.sim(scenario, "--out", out)
+            self.assertEqual(self.bhvm("replay", out, "--jobs", 1).returncode, 0)
+            scenario.write_text(scenario.read_text().replace("logical_block = 4096", "logical_block = 2048"))
+            done = self.sim(scenario, status=2)
+            self.assertRegex(done.stderr, r"pair\.toml:\d+: \"logical_block\" of a disk of node client must be 512 or 4096")
+
     def test_data_disk_survives_a_power_cut(self):
         more = """disks = [{ size = "16M", mount = "/data" }]
 [[faults]]
