@@ -347,6 +347,13 @@ TEST(ScenarioFile, TheSchemaAgreesWithTheParser) {
   std::ifstream in(BHVM_SCHEMA);
   const nlohmann::json schema = nlohmann::json::parse(in);
   const auto set_of = [](Keys keys) { return std::set<std::string>(keys.begin(), keys.end()); };
+  std::set<std::string> tables;
+  for (const auto& [name, definition] : schema.at("definitions").items()) {
+    if (definition.contains("properties")) tables.insert(name);
+  }
+  std::set<std::string> parsed;
+  for (const TableKeys& table : scenario_tables()) parsed.insert(std::string(table.table));
+  EXPECT_EQ(tables, parsed);
   for (const TableKeys& table : scenario_tables()) {
     const nlohmann::json& definition = schema.at("definitions").at(std::string(table.table));
     std::set<std::string> described;
@@ -364,6 +371,14 @@ TEST(ScenarioFile, TheSchemaAgreesWithTheParser) {
   EXPECT_EQ(words("fault_mix", "kind"), set_of(fault_kind_words()));
   EXPECT_EQ(words("fault", "shape"), set_of(partition_shape_words()));
   EXPECT_EQ(words("node", "role"), set_of(role_words()));
+  const auto one_or_more = [&](const char* table, const char* key) {  // a word, or an array of them
+    const nlohmann::json& ways = schema.at("definitions").at(table).at("properties").at(key).at("oneOf");
+    EXPECT_EQ(ways.at(0).at("enum"), ways.at(1).at("items").at("enum"));
+    return ways.at(0).at("enum").get<std::set<std::string>>();
+  };
+  EXPECT_EQ(one_or_more("fault_mix", "shapes"), set_of(partition_shape_words()));
+  EXPECT_EQ(one_or_more("fault", "requests"), set_of(request_words()));
+  EXPECT_EQ(one_or_more("fault_mix", "requests"), set_of(request_words()));
 }
 
 TEST(ScenarioFile, EveryStrengthIsAKeyOfFaults) {
