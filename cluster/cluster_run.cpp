@@ -50,6 +50,11 @@ Result<ClusterResult> ClusterRun::run() {
 void ClusterRun::loop() {
   next_control_ns_ = start_ns_;
   while (state_.phase != RunPhase::kOver) {
+    // Here, and not after an epoch, since a cluster in which nobody has anything to do has none.
+    if (options_.stop_request != nullptr && options_.stop_request->load(std::memory_order_relaxed)) {
+      over(ClusterEnd::kStopped);
+      return;
+    }
     find_earliest();
     drain(next_control_ns_);
     const u64 safe = safe_ns();
@@ -65,9 +70,6 @@ void ClusterRun::loop() {
       continue;
     }
     epoch(next_control_ns_);
-    if (options_.stop_request != nullptr && options_.stop_request->load(std::memory_order_relaxed)) {
-      over(ClusterEnd::kStopped);
-    }
   }
 }
 
