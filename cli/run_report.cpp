@@ -26,6 +26,16 @@ Json counters_json(const LinkCounters& counters) {
   return json;
 }
 
+/// Of the frames that came to a node's card; none is left out (docs/NETWORK.md).
+Json card_json(const NodeFrames& frames) {
+  const NetCounters& card = frames.card;
+  return {{"delivered", card.delivered}, {"queue_full", card.queue_full},
+          {"not_ready", card.not_ready}, {"wrong_size", card.wrong_size},
+          {"no_room", card.no_room},     {"reset", card.reset},
+          {"down", frames.down},         {"under_way", frames.under_way},
+          {"waiting", frames.waiting},   {"send_refused", card.send_refused}};
+}
+
 u64 instructions_of(const ClusterResult& result) {
   u64 sum = 0;
   for (const NodeStatistics& node : result.nodes) sum += node.instructions;
@@ -70,6 +80,7 @@ std::string to_json(const Scenario& scenario, const ClusterResult& result, const
     one["boots"] = node.boots;
     one["frames_sent"] = node.frames_sent;
     one["frames_received"] = node.frames_received;
+    one["card"] = card_json(node.frames);
     one["console_lines"] = node.console_lines;
     one["memory_bytes_own"] = node.memory_pages * 4096;
     one["disks"] = Json::array();
@@ -90,8 +101,12 @@ std::string to_json(const Scenario& scenario, const ClusterResult& result, const
     one["from"] = names.at(link.from);
     one["to"] = names.at(link.to);
     one.update(counters_json(link.counters));
+    one["waiting"] = link.waiting;
     json["links"].push_back(std::move(one));
   }
+  json["switch"] = {{"unicast", result.switch_counters.unicast},
+                    {"flooded", result.switch_counters.flooded},
+                    {"filtered", result.switch_counters.filtered}};
   json["faults"] = Json::object();
   for (std::size_t i = 0; i < kFaultKinds; ++i) {
     if (result.faults[i] != 0) json["faults"][std::string(to_string(static_cast<FaultKind>(i)))] = result.faults[i];

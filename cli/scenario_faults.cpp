@@ -14,7 +14,9 @@ namespace {
 constexpr std::string_view kAllStrengths[] = {"latency", "jitter", "probability", "reorder_delay", "bandwidth",
                                               "factor",  "change", "jump",        "survive",       "requests"};
 
-bool is_disk_fault(FaultKind kind) { return kind >= FaultKind::kDiskError; }
+bool is_disk_fault(FaultKind kind) {
+  return kind == FaultKind::kDiskError || kind == FaultKind::kDiskLatency || kind == FaultKind::kDiskFull;
+}
 
 bool has(Keys keys, std::string_view key) { return std::ranges::find(keys, key) != keys.end(); }
 
@@ -133,8 +135,8 @@ void FaultParser::fault(const toml::table& raw) {
   table.require("at", "say when, for example at = \"10s\".");
   table.read_duration("at", fault.at_ns);
   table.read_duration("duration", fault.duration_ns);
-  if (fault.kind == FaultKind::kClockJump && table.has("duration")) {
-    table.complain("duration", "a clock jump happens at once and has no duration.");
+  if (is_momentary(fault.kind) && table.has("duration")) {
+    table.complain("duration", fmt::format("a {} fault happens at once and has no duration.", to_string(fault.kind)));
   }
   read_nodes(table, fault.nodes);
   read_node_pattern(table, fault.kind, fault.node_pattern);

@@ -260,6 +260,17 @@ class Parser {
     }
   }
 
+  void block_size(const TomlTable& table, std::string_view key, u32& bytes) {
+    const toml::node* const node = table.find(key);
+    if (node == nullptr) return;
+    const auto* const integer = node->as_integer();
+    if (integer != nullptr && (integer->get() == 512 || integer->get() == 4096)) {
+      bytes = static_cast<u32>(integer->get());
+    } else {
+      table.complain(key, fmt::format("\"{}\" of {} must be 512 or 4096.", key, table.name()));
+    }
+  }
+
   void disks(const TomlTable& table, NodeScenario& node, u32 node_index) {
     for (const toml::table* const raw : table.tables("disks")) {
       const TomlTable described(*raw, fmt::format("a disk of node {}", node.name), disk_keys(), complaints_);
@@ -271,6 +282,11 @@ class Parser {
       if (!disk.mount_point.empty() && !disk.mount_point.starts_with('/')) {
         described.complain("mount", fmt::format("\"{}\" is no absolute path.", disk.mount_point));
       }
+      block_size(described, "logical_block", disk.logical_block_bytes);
+      block_size(described, "physical_block", disk.physical_block_bytes);
+      if (disk.logical_block_bytes > disk.physical_block_bytes) {
+        described.complain("physical_block", "a disk's physical block is not smaller than its logical one.");
+      }
       u64 size_bytes = 0;
       described.read_size("size", size_bytes);
       if (described.has("size") == described.has("image")) {
@@ -280,6 +296,10 @@ class Parser {
         if (size_bytes < kDiskLeastBytes) described.complain("size", "a disk is at least 1M large.");
         if (disk.filesystem != "ext4") described.complain("filesystem", "a new disk is formatted as ext4.");
         file_.disks.push_back({node_index, static_cast<u32>(node.disks.size()), size_bytes});
+        if (size_bytes % disk.logical_block_bytes != 0) {
+          described.complain("size", fmt::format("a disk is a whole number of its logical blocks of {} bytes.",
+                                                 disk.logical_block_bytes));
+        }
       } else if (is_missing_file(disk.image)) {
         described.complain("image", fmt::format("there is no file {}.", disk.image));
       }

@@ -16,7 +16,7 @@ constexpr std::string_view kImage[] = {"packages", "folder", "oci",    "tag",   
 constexpr std::string_view kAddedFolder[] = {"from", "to"};
 constexpr std::string_view kNode[] = {"name",        "count", "image",   "memory", "command", "role", "expected_status",
                                       "environment", "disks", "address", "start",  "rate"};
-constexpr std::string_view kDisk[] = {"size", "image", "mount", "filesystem"};
+constexpr std::string_view kDisk[] = {"size", "image", "mount", "filesystem", "logical_block", "physical_block"};
 constexpr std::string_view kNetwork[] = {"subnet",  "mtu",     "latency",       "jitter",    "loss",  "duplicate",
                                          "reorder", "corrupt", "reorder_delay", "bandwidth", "queue", "links"};
 constexpr std::string_view kLink[] = {"from",      "to",      "both_ways", "latency",       "jitter",    "loss",
@@ -101,6 +101,7 @@ Keys strength_keys(FaultKind kind) {
     case FaultKind::kClockRate:
       return kClockRate;
     case FaultKind::kClockJump:
+    case FaultKind::kWallClock:
       return kClockJump;
     case FaultKind::kDiskError:
       return kDiskError;

@@ -120,6 +120,10 @@ void Timeline::event(const ClusterEvent& event) {
           continue;
         }
         name_track(track, fmt::format("fault {}", event.fault_id));
+        if (is_momentary(event.fault)) {
+          instant(track, event.time_ns, to_string(event.fault), text);
+          continue;
+        }
         begin(track, event.time_ns, std::string(to_string(event.fault)), text);
         const bool down = event.fault == FaultKind::kKill || event.fault == FaultKind::kTornWrite;
         if (down && process != kCluster) begin({process, kState}, event.time_ns, "down");

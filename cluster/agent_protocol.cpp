@@ -83,6 +83,8 @@ std::string fill_line(u64 id, const std::string& path, bool full) {
   return fmt::format("{} {} {}\n", full ? "fill" : "unfill", id, escape(path));
 }
 
+std::string wall_clock_line(u64 id, i64 delta_ns) { return fmt::format("clock {} {}\n", id, delta_ns); }
+
 AgentMessage parse_agent_line(std::string_view line) {
   const AgentMessage unknown{AgentMessageKind::kUnknown, 0, 0, std::string(line)};
   AgentMessage message;

@@ -1,6 +1,6 @@
 // What the host and the agent in a node (guest/init) say to each other: lines of text over the agent channel.
 //
-// to the agent:    identity lines ending with `go`; later `run ID COMMAND`, `stop`
+// to the agent:    identity lines ending with `go`; later `run ID COMMAND`, `fill`, `unfill`, `clock`, `stop`
 // from the agent:  `ready`, `started`, `exited N`, `killed N`, `out ID TEXT`, `done ID N`, `error TEXT`
 //
 // Free text is escaped: `\\` is a backslash, `\n` a line feed, `\r` a carriage return. docs/CLUSTER.md has the whole
@@ -42,6 +42,8 @@ std::string identity_lines(const AgentIdentity& identity);
 std::string run_line(u64 id, const std::string& command);
 /// Takes all free space of the file system at `path`, or gives it back.
 std::string fill_line(u64 id, const std::string& path, bool full);
+/// Sets the wall clock (CLOCK_REALTIME) alone forward, or back.
+std::string wall_clock_line(u64 id, i64 delta_ns);
 inline constexpr std::string_view kAgentStop = "stop\n";
 
 enum class AgentMessageKind : u8 { kReady, kStarted, kExited, kKilled, kOutput, kDone, kError, kUnknown };

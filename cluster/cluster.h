@@ -17,6 +17,9 @@
 #include "cluster/cluster_observer.h"
 #include "cluster/scenario.h"
 #include "devices/virtio/disk_faults.h"
+#include "devices/virtio/net_counters.h"
+#include "vnet/learning_switch.h"
+#include "vnet/link.h"
 #include "vnet/network_observer.h"
 
 namespace bhvm {
@@ -38,12 +41,22 @@ struct PropertyResult {
   std::string detail;  // what was seen, for a person
 };
 
+/// What became of the frames that links delivered to a node, over all its lives:
+/// delivered_frames of all links to it = every counter of `card` but the last two + down + under_way + waiting.
+struct NodeFrames {
+  NetCounters card;
+  u64 down = 0;       // the node was down or had ended, or lost its power before its guest took them
+  u64 under_way = 0;  // at the end of the run, on their way
+  u64 waiting = 0;    // at the end of the run, in the card
+};
+
 struct NodeStatistics {
   u64 instructions = 0;  // over all its lives
   u64 idle_ns = 0;
   u64 boots = 0;  // cold ones
   u64 frames_sent = 0;
-  u64 frames_received = 0;
+  u64 frames_received = 0;  // handed over to its machine
+  NodeFrames frames;
   u64 console_lines = 0;
   u64 memory_pages = 0;             // 4 KiB pages of its own, not shared with the template
   std::vector<DiskCounters> disks;  // over all its lives; the root disk first
@@ -54,6 +67,7 @@ struct LinkStatistics {
   u32 from = 0;
   u32 to = 0;
   LinkCounters counters;
+  u64 waiting = 0;  // at the end of the run, for the end of a clog
 };
 
 enum class ClusterEnd : u8 {
@@ -71,7 +85,8 @@ struct ClusterResult {
   std::vector<PropertyResult> properties;
   HashRecord final_hash;
   std::vector<NodeStatistics> nodes;
-  std::vector<LinkStatistics> links;      // those that carried a frame
+  std::vector<LinkStatistics> links;  // those that carried a frame
+  LearningSwitchCounters switch_counters;
   std::array<u64, kFaultKinds> faults{};  // how many of each kind began
   u64 epochs = 0;                         // of the run loop: how often ...
   u64 parallel_epochs = 0;                // ... more than one node ran
@@ -83,7 +98,7 @@ class Cluster {
   static Result<std::unique_ptr<Cluster>> create(const Scenario& scenario, const ClusterOptions& options);
   ~Cluster();
 
-  /// Boots one machine for each different (kernel, image, memory, number of disks) up to the point where it waits for
+  /// Boots one machine for each different (kernel, image, memory, disks) up to the point where it waits for
   /// its identity. An error, with the end of its console, when one does not get there.
   Status boot();
   /// Forks the nodes and runs to the end. REQUIRES: boot() was ok; called once.

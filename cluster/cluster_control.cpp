@@ -13,6 +13,7 @@ namespace {
 constexpr u64 kSecond_ns = 1'000'000'000;
 constexpr u64 kPowerOffTime_ns = 10'000'000'000;
 constexpr u64 kFillId = u64{1} << 32;                     // asks that are no end commands
+constexpr u64 kWallClockId = u64{2} << 32;                // and the fault's number
 constexpr std::size_t kOutputMax = std::size_t{1} << 20;  // of an end command that is kept
 
 bool is_power_cut(FaultKind kind) { return kind == FaultKind::kKill || kind == FaultKind::kTornWrite; }
@@ -117,17 +118,27 @@ void ClusterRun::agent_line(u64 time_ns, u32 node, std::string_view line) {
       observer_.end_command_line(time_ns, node, message.text);
       break;
     case AgentMessageKind::kDone:
+      if (message.id >= kWallClockId && message.number != 0) {
+        agent_trouble(time_ns, node,
+                      fmt::format("the date cannot be set for fault {}: errno {}; it may not lie before the boot",
+                                  message.id - kWallClockId, message.number));
+        break;
+      }
       if (message.id != state_.end_command + 1) break;
       end_command_done_ = true;
       end_command_status_ = message.number;
       break;
     case AgentMessageKind::kError:
     case AgentMessageKind::kUnknown:
-      // As a console line, so that it is seen and properties can be about it.
-      observer_.console_line(time_ns, node, "agent: " + message.text);
-      properties_.console_line(time_ns, node, "agent: " + message.text);
+      agent_trouble(time_ns, node, message.text);
       break;
   }
+}
+
+void ClusterRun::agent_trouble(u64 time_ns, u32 node, const std::string& text) {
+  // As a console line, so that it is seen and properties can be about it.
+  observer_.console_line(time_ns, node, "agent: " + text);
+  properties_.console_line(time_ns, node, "agent: " + text);
 }
 
 void ClusterRun::node_ended(u64 time_ns, u32 node) {
@@ -187,6 +198,11 @@ void ClusterRun::begin_fault(const ActiveFault& fault) {
       if (!nodes_[node]->alive()) continue;
       nodes_[node]->bring_to(start_ns_ + state_.now_ns);
       nodes_[node]->jump_clock(fault.strength.clock_jump_ns);
+    } else if (fault.kind == FaultKind::kWallClock) {
+      // By the agent: no device knows of the date. Who has not been told who he is will be told the right one.
+      if (!nodes_[node]->alive() || !state_.nodes[node].told) continue;
+      nodes_[node]->bring_to(start_ns_ + state_.now_ns);
+      nodes_[node]->tell_agent(wall_clock_line(kWallClockId + fault.id, fault.strength.clock_jump_ns));
     } else {
       refresh_node(node);
     }

@@ -41,6 +41,7 @@ std::string strength_text(const ActiveFault& fault) {
     case FaultKind::kClockRate:
       return fmt::format("{:+} ppm", strength.clock_rate_ppm);
     case FaultKind::kClockJump:
+    case FaultKind::kWallClock:
       return fmt::format("{:+.6f} s", static_cast<double>(strength.clock_jump_ns) / 1e9);
   }
   return {};
@@ -143,10 +144,11 @@ ClusterResult ClusterRun::result() {
   for (u32 from = 0; from < nodes(); ++from) {
     for (u32 to = 0; to < nodes(); ++to) {
       if (from != to && network_.counters(from, to).frames != 0) {
-        result_.links.push_back({from, to, network_.counters(from, to)});
+        result_.links.push_back({from, to, network_.counters(from, to), network_.waiting(from, to)});
       }
     }
   }
+  result_.switch_counters = network_.switch_counters();
   event(state_.now_ns, ClusterEventKind::kRunEnds).detail =
       fmt::format("{}, state {}", to_string(result_.end), to_string(result_.final_hash.cluster));
   send_event();

@@ -50,6 +50,11 @@ Result<ClusterResult> ClusterRun::run() {
 void ClusterRun::loop() {
   next_control_ns_ = start_ns_;
   while (state_.phase != RunPhase::kOver) {
+    // Here, and not after an epoch, since a cluster in which nobody has anything to do has none.
+    if (options_.stop_request != nullptr && options_.stop_request->load(std::memory_order_relaxed)) {
+      over(ClusterEnd::kStopped);
+      return;
+    }
     find_earliest();
     drain(next_control_ns_);
     const u64 safe = safe_ns();
@@ -65,9 +70,6 @@ void ClusterRun::loop() {
       continue;
     }
     epoch(next_control_ns_);
-    if (options_.stop_request != nullptr && options_.stop_request->load(std::memory_order_relaxed)) {
-      over(ClusterEnd::kStopped);
-    }
   }
 }
 
@@ -145,7 +147,10 @@ void ClusterRun::take_output(u32 node) {
 void ClusterRun::deliver() {
   for (Delivery& delivery : deliveries_) {
     Node& node = *nodes_[delivery.port];
-    if (!node.alive()) continue;
+    if (!node.alive()) {
+      node.miss_frame();
+      continue;
+    }
     const u64 time_ns = start_ns_ + delivery.time_ns;
     node.receive_frame(time_ns, std::move(delivery.frame));
     earliest_ns_[delivery.port] = std::min(earliest_ns_[delivery.port], std::max(time_ns, node.machine().now_ns()));

@@ -90,6 +90,7 @@ class ClusterRun {
   void control(u64 now_ns);
   u64 next_fixed_ns() const;
   void agent_line(u64 time_ns, u32 node, std::string_view line);
+  void agent_trouble(u64 time_ns, u32 node, const std::string& text);
   void node_ended(u64 time_ns, u32 node);
   void introduce(u32 node);
   void power_on_again(u32 node);

@@ -115,7 +115,7 @@ std::optional<ActiveFault> FaultSchedule::pop_begun(u64 now_ns, const FaultTarge
   }
   if (fault.nodes.empty() && fault.links.empty()) return fault;
   fault.id = state_.next_id++;
-  if (fault.kind != FaultKind::kClockJump) state_.active.push_back(fault);
+  if (!is_momentary(fault.kind)) state_.active.push_back(fault);
   return fault;
 }
 

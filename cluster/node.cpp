@@ -1,6 +1,7 @@
 #include "cluster/node.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "state/hash_state.h"
@@ -55,6 +56,8 @@ void Node::power_cut(u64 now_ns, const PowerCut& cut) {
   past_.instructions += statistics.instructions;
   past_.idle_ns += statistics.idle_ns;
   count_disks(past_.disks);
+  count_frames(past_.frames);
+  past_.frames.down += std::exchange(past_.frames.under_way, 0) + std::exchange(past_.frames.waiting, 0);
   machine_->power_cut(cut);
   disks_ = machine_->take_disks();
   machine_.reset();
@@ -217,6 +220,15 @@ void Node::count_disks(std::vector<DiskCounters>& disks) const {
   }
 }
 
+void Node::count_frames(NodeFrames& frames) const {
+  const NetworkStatistics now = machine_->network_statistics();
+  frames.card += now.card;
+  frames.under_way += now.under_way;
+  frames.waiting += now.waiting;
+  // No guest will take them any more.
+  if (!alive()) frames.down += std::exchange(frames.under_way, 0) + std::exchange(frames.waiting, 0);
+}
+
 NodeStatistics Node::statistics() {
   NodeStatistics statistics = past_;
   statistics.boots = boots_;
@@ -225,6 +237,7 @@ NodeStatistics Node::statistics() {
     statistics.instructions += now.instructions;
     statistics.idle_ns += now.idle_ns;
     count_disks(statistics.disks);
+    count_frames(statistics.frames);
     statistics.memory_pages = machine_->memory().usage().own_pages;
   }
   return statistics;

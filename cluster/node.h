@@ -64,6 +64,8 @@ class Node {
   bool agent_waits() const { return !to_agent_.empty(); }
 
   void receive_frame(u64 time_ns, std::vector<u8> frame);
+  /// A frame came while the node was not alive.
+  void miss_frame() { ++past_.frames.down; }
 
   /// Sets the machine as the faults under way say.
   void apply_faults(const std::vector<ActiveFault>& active, u64 now_ns);
@@ -95,6 +97,7 @@ class Node {
  private:
   void connect();
   void count_disks(std::vector<DiskCounters>& disks) const;
+  void count_frames(NodeFrames& frames) const;
   void put(u64 time_ns, OutputKind kind, std::span<const u8> bytes);
   void put_line(u64 time_ns, OutputKind kind, const std::string& line);
 

@@ -72,6 +72,16 @@ class Validator {
       if (node.rate_numerator == 0 || node.rate_denominator == 0) {
         return Error{fmt::format("The speed of node {} has a zero in it.", node.name)};
       }
+      for (const DiskScenario& disk : node.disks) {
+        const auto good = [](u32 bytes) { return bytes == 512 || bytes == 4096; };
+        if (!good(disk.logical_block_bytes) || !good(disk.physical_block_bytes) ||
+            disk.logical_block_bytes > disk.physical_block_bytes) {
+          return Error{fmt::format(
+              "A disk of node {} has blocks of {} bytes (logical) and {} (physical); give 512 or 4096, and no logical "
+              "one larger than the physical one.",
+              node.name, disk.logical_block_bytes, disk.physical_block_bytes)};
+        }
+      }
       for (const auto& [key, value] : node.environment) {
         if (key.empty() || key.find('=') != std::string::npos) {
           return Error{
@@ -190,9 +200,9 @@ class Validator {
 
 std::string_view to_string(FaultKind kind) {
   static constexpr std::array<std::string_view, kFaultKinds> kNames = {
-      "partition",  "latency",    "loss",         "duplicate",  "reorder",  "corrupt",
-      "bandwidth",  "clog",       "kill",         "pause",      "slow-cpu", "clock-rate",
-      "clock-jump", "disk-error", "disk-latency", "torn-write", "disk-full"};
+      "partition",  "latency",    "loss",         "duplicate",  "reorder",   "corrupt",
+      "bandwidth",  "clog",       "kill",         "pause",      "slow-cpu",  "clock-rate",
+      "clock-jump", "disk-error", "disk-latency", "torn-write", "disk-full", "wall-clock"};
   BHVM_CHECK(kind < FaultKind::kCount, "a fault kind without a name");
   return kNames[static_cast<std::size_t>(kind)];
 }

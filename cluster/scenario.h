@@ -35,6 +35,9 @@ struct DiskScenario {
   std::string image;        // path of a raw image (a formatted, empty file system); never written
   std::string mount_point;  // where the node finds it; empty: not mounted
   std::string filesystem = "ext4";
+  u32 logical_block_bytes = 512;  // what the node addresses it by: 512 or 4096
+  u32 physical_block_bytes =
+      4096;  // what it writes as a whole, or, in a power cut, not at all; not less than the other
 };
 
 /// What is to become of a node's command.
@@ -92,6 +95,7 @@ enum class FaultKind : u8 {
   kDiskLatency,  // requests take longer
   kTornWrite,    // a power cut in which writes in flight are half done; the node restarts when the fault ends
   kDiskFull,     // the file system on the disk has no free block left
+  kWallClock,    // the node's date alone is set forward or back, once; all else it tells time by goes on
   kCount,
 };
 
@@ -101,6 +105,9 @@ inline constexpr std::size_t kFaultKinds = static_cast<std::size_t>(FaultKind::k
 
 /// True for faults of links; the others are of nodes.
 constexpr bool is_link_fault(FaultKind kind) { return kind <= FaultKind::kClog; }
+
+/// True for faults that happen at once and have no end.
+constexpr bool is_momentary(FaultKind kind) { return kind == FaultKind::kClockJump || kind == FaultKind::kWallClock; }
 
 enum class PartitionShape : u8 {
   kHalves,     // two sides that do not hear each other
@@ -121,7 +128,7 @@ struct FaultStrength {
   u64 bandwidth_bps = 1'000'000;       // kBandwidth
   u32 slow_factor = 10;                // kSlowCpu: times slower
   i64 clock_rate_ppm = 50'000;         // kClockRate: parts per million faster (negative: slower)
-  i64 clock_jump_ns = 10'000'000'000;  // kClockJump
+  i64 clock_jump_ns = 10'000'000'000;  // kClockJump, kWallClock
   u32 survive_ppb = 500'000'000;       // kKill, kTornWrite: how likely an unsynced block survives
   bool on_read = true;                 // kDiskError: which requests fail
   bool on_write = true;
@@ -132,7 +139,7 @@ struct FaultStrength {
 struct FaultScenario {
   FaultKind kind = FaultKind::kPartition;
   u64 at_ns = 0;
-  u64 duration_ns = 0;  // 0: until the quiet period begins. A clock jump has none
+  u64 duration_ns = 0;  // 0: until the quiet period begins. is_momentary() faults have none
   /// Node faults: these nodes; kPartition: the nodes of one side (kNode, kDirection and kBridge: the node); empty:
   /// drawn from the seed.
   std::vector<u32> nodes;

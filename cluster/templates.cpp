@@ -63,7 +63,9 @@ Result<Templates> Templates::create(const Scenario& scenario) {
     const ImageScenario& image = scenario.images[node.image];
     std::string key =
         fmt::format("{}\n{}\n{}\n{}\n{}", image.kernel, image.initrd, image.root_disk, image.append, node.memory_bytes);
-    for (const DiskScenario& disk : node.disks) key += "\n" + disk.image;
+    for (const DiskScenario& disk : node.disks) {
+      key += fmt::format("\n{}\n{} {}", disk.image, disk.logical_block_bytes, disk.physical_block_bytes);
+    }
     const auto [entry, is_new] = known.try_emplace(key, templates.templates_.size());
     templates.of_node_.push_back(entry->second);
     if (!is_new) continue;
@@ -82,7 +84,11 @@ Result<Templates> Templates::create(const Scenario& scenario) {
     if (!initrd) return initrd.error();
     one.config.initrd = initrd.value();
     if (!image.root_disk.empty()) one.config.disks.emplace_back(image.root_disk);
-    for (const DiskScenario& disk : node.disks) one.config.disks.emplace_back(disk.image);
+    for (const DiskScenario& disk : node.disks) {
+      DiskConfig& config = one.config.disks.emplace_back(disk.image);
+      config.logical_block_bytes = disk.logical_block_bytes;
+      config.physical_block_bytes = disk.physical_block_bytes;
+    }
     Result<std::unique_ptr<Machine>> machine = Machine::create(one.config);
     if (!machine) return machine.error();
     one.machine = std::move(machine).value();

@@ -85,6 +85,11 @@ Result<std::vector<DiskImage>> Machine::open_disks(const MachineConfig& config) 
     Result<DiskImage> disk =
         description.path.empty() ? DiskImage::create(description.size_bytes) : DiskImage::open(description.path);
     if (!disk) return disk.error();
+    if (const u64 size_bytes = disk.value().sectors() * kSectorSize;
+        size_bytes % description.logical_block_bytes != 0) {
+      return Error{fmt::format("The disk {} has {} bytes, which is no multiple of its logical block of {}.",
+                               description.path, size_bytes, description.logical_block_bytes)};
+    }
     disks.push_back(std::move(disk).value());
   }
   return disks;
@@ -259,6 +264,16 @@ void Machine::schedule_frame(u64 time_ns, std::vector<u8> frame) {
   BHVM_CHECK(virtio_.network() != nullptr, "a frame was sent to a machine without a network card");
   BHVM_CHECK(time_ns >= clock_.now_ns(), "a frame was sent to a machine's past");
   network_.schedule(time_ns, std::move(frame));
+}
+
+NetworkStatistics Machine::network_statistics() const {
+  NetworkStatistics statistics;
+  const VirtioNet* const card = virtio_.network();
+  if (card == nullptr) return statistics;
+  statistics.card = card->counters();
+  statistics.waiting = card->waiting();
+  statistics.under_way = network_.state().frames.size();
+  return statistics;
 }
 
 std::size_t Machine::agent_input(std::span<const u8> bytes) {

@@ -94,6 +94,8 @@ class Machine final : private CpuPort, private LineListener, private ByteSink, p
   /// A frame will come in at exactly `time_ns`; frames of one time come in the order of the calls. The card drops it if
   /// the guest has no room for it then. REQUIRES: the machine has a network card; time_ns >= now_ns().
   void schedule_frame(u64 time_ns, std::vector<u8> frame);
+  /// What became of the frames, by this object's count; not state. All of 0 without a network card.
+  NetworkStatistics network_statistics() const;
 
   /// What the guest's agent writes to its channel. REQUIRES of all three: MachineConfig::agent.
   void set_agent_output(ConsoleOutput output) { agent_output_.output = std::move(output); }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "devices/virtio/net_counters.h"
 #include "devices/virtio/virtio_blk.h"
 #include "machine/elf_image.h"
 
@@ -30,6 +31,7 @@ struct DiskConfig {
   std::string path;    // empty: a disk of zeroes ...
   u64 size_bytes = 0;  // ... of this size
   bool read_only = false;
+  u32 logical_block_bytes = kSectorSize;      // what the guest addresses it by: the same, and not more
   u32 physical_block_bytes = kDiskBlockSize;  // what a power cut does not tear: 512 to 4096, a power of two
   VirtioBlkTiming timing;
 };
@@ -84,6 +86,14 @@ struct RunLimits {
   u64 time_ns = ~u64{0};
   bool stop_when_idle = false;
   const std::atomic<bool>* stop_request = nullptr;  // looked at between two events and every few million instructions
+};
+
+/// Of the frames that were scheduled, those that are in none of the counters are still on their way or wait in the
+/// card.
+struct NetworkStatistics {
+  NetCounters card;
+  u64 under_way = 0;  // scheduled, and their time has not come
+  u64 waiting = 0;    // in the card, for the guest to give buffers
 };
 
 struct MachineStatistics {

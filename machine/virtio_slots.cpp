@@ -34,6 +34,7 @@ VirtioSlots::VirtioSlots(const Wiring& wiring, const MachineConfig& config, std:
     const EventPort events(*wiring.queue, *wiring.clock, wiring.first_event_target + static_cast<u32>(devices_.size()));
     const std::string id = fmt::format("bhvm-disk-{}", i);
     const VirtioBlkOptions options{.read_only = config.disks[i].read_only,
+                                   .logical_block_bytes = config.disks[i].logical_block_bytes,
                                    .physical_block_bytes = config.disks[i].physical_block_bytes,
                                    .id = id,
                                    .timing = config.disks[i].timing,

@@ -59,6 +59,7 @@ class VirtioSlots {
   const VirtioConsole& console() const { return console_; }
   /// Null when there is none.
   VirtioNet* network() { return network_ ? &*network_ : nullptr; }
+  const VirtioNet* network() const { return network_ ? &*network_ : nullptr; }
   /// REQUIRES: MachineConfig::agent.
   VirtioConsole& agent();
   const VirtioConsole& agent() const;

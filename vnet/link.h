@@ -40,7 +40,7 @@ struct LinkConfig {
 Status validate(const LinkConfig& config);
 
 /// What became of the frames offered to a link:
-/// frames = delivered_frames - duplicated + lost + blocked + overflowed + those that are still held.
+/// frames = delivered_frames - duplicated + lost + blocked + overflowed + waiting().
 struct LinkCounters {
   u64 frames = 0;
   u64 bytes = 0;
@@ -109,6 +109,7 @@ class Link {
   std::vector<HeldFrame> release();
 
   const LinkCounters& counters() const { return state_.counters; }
+  std::size_t waiting() const { return state_.held.size(); }
   LinkState state() const;
   void set_state(const LinkState& state);
 

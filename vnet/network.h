@@ -68,6 +68,8 @@ class Network {
   u64 minimum_latency_ns() const;
 
   const LinkCounters& counters(u32 from, u32 to) const { return at(from, to).counters(); }
+  /// Frames that wait for the end of a clog.
+  std::size_t waiting(u32 from, u32 to) const { return at(from, to).waiting(); }
   const LearningSwitchCounters& switch_counters() const { return switch_.counters(); }
 
   /// Who is told of every frame; may be null. Not state.

@@ -47,10 +47,14 @@ VirtioBlk::VirtioBlk(DiskImage& disk, EventPort events, const VirtioBlkOptions& 
     : disk_(&disk),
       events_(events),
       read_only_(options.read_only),
+      logical_sectors_(options.logical_block_bytes / kSectorSize),
       physical_sectors_(options.physical_block_bytes / kSectorSize),
       timing_(options.timing) {
   BHVM_CHECK(std::has_single_bit(physical_sectors_) && physical_sectors_ <= kSectorsPerBlock,
              "a disk's physical block is 512, 1024, 2048 or 4096 bytes");
+  BHVM_CHECK(std::has_single_bit(logical_sectors_) && logical_sectors_ <= physical_sectors_,
+             "a disk's logical block is 512, 1024, 2048 or 4096 bytes, and no larger than the physical one");
+  BHVM_CHECK(disk.sectors() % logical_sectors_ == 0, "a disk ends within a logical block");
   state_.fault_stream = options.faults.state();
   std::copy_n(options.id.begin(), std::min(options.id.size(), id_.size()), id_.begin());
 }
@@ -75,9 +79,9 @@ u8 VirtioBlk::read_config(u64 offset) const {
   const BlkConfig config{
       .capacity = disk_->sectors(),
       .seg_max = kQueueSize - 2,  // beside header and status
-      .blk_size = kSectorSize,
-      .physical_block_exp = static_cast<u8>(std::countr_zero(physical_sectors_)),
-      .min_io_size = static_cast<u16>(physical_sectors_),
+      .blk_size = static_cast<u32>(logical_sectors_ * kSectorSize),
+      .physical_block_exp = static_cast<u8>(std::countr_zero(physical_sectors_ / logical_sectors_)),
+      .min_io_size = static_cast<u16>(physical_sectors_ / logical_sectors_),  // in logical blocks
       .writeback = static_cast<u8>(state_.writeback ? 1 : 0),
       .max_discard_sectors = BlkRequest::kRangeSectorsMax,
       .max_discard_seg = BlkRequest::kRangesMax,
@@ -106,6 +110,10 @@ void VirtioBlk::on_features(u64 negotiated) {
 bool VirtioBlk::writeback() const {
   const u64 negotiated = transport().negotiated_features();
   return (negotiated & blk_feature::kConfigWce) != 0 ? state_.writeback : (negotiated & blk_feature::kFlush) != 0;
+}
+
+BlkTarget VirtioBlk::target() const {
+  return {*disk_, read_only_, transport().negotiated_features(), id_, logical_sectors_};
 }
 
 void VirtioBlk::reset() {
@@ -216,7 +224,7 @@ bool VirtioBlk::power_cut(const PowerCut& cut) {
   bool ok = true;
   if (cut.torn && usable(0)) {
     const Virtqueue queue = transport().queue(0);
-    const BlkTarget target{*disk_, read_only_, transport().negotiated_features(), id_};
+    const BlkTarget target = this->target();
     for (const VirtioBlkInFlight& request : state_.in_flight) {
       BlkRequestHeader header;
       if (!queue.read_chain(request.head, chain_) || !BlkRequest::read_header(queue, chain_, header)) continue;
@@ -269,7 +277,7 @@ bool VirtioBlk::complete(u16 head) {
     transport().fail();  // the driver changed it while it was in flight
     return false;
   }
-  BlkTarget target{*disk_, read_only_, transport().negotiated_features(), id_};
+  BlkTarget target = this->target();
   target.fails_after_sectors = draw_failure(target, header);
   count(header, target.fails_after_sectors.has_value());
   const u64 written = BlkRequest::execute(target, queue, chain_);

@@ -14,7 +14,8 @@
 // or set writeback to 0) each is synced as it completes. Discarded sectors read as zeroes.
 //
 // A chain without room for header and status, or a malformed one, fails the device. Any other wrong request is answered
-// with VIRTIO_BLK_S_IOERR or VIRTIO_BLK_S_UNSUPP. So is one that moves more than kTransferMax.
+// with VIRTIO_BLK_S_IOERR or VIRTIO_BLK_S_UNSUPP. So is one that moves more than kTransferMax, or that reads or writes
+// less than whole logical blocks.
 //
 // Faults (disk_faults.h) make requests fail or take longer. They and the stream they draw from stay when the driver
 // resets the device.
@@ -47,6 +48,7 @@ struct VirtioBlkTiming {
 
 struct VirtioBlkOptions {
   bool read_only = false;
+  u32 logical_block_bytes = kSectorSize;      // what the driver addresses the disk by: as the other, and not more
   u32 physical_block_bytes = kDiskBlockSize;  // what the medium writes as a whole: 512 to 4096, a power of two
   std::string_view id;                        // for VIRTIO_BLK_T_GET_ID: its first 20 bytes count
   VirtioBlkTiming timing;
@@ -104,6 +106,7 @@ class VirtioBlk final : public VirtioDevice {
   void arm();
   u64 completion_time_ns(const BlkRequestHeader& header, const Chain& chain);
   bool writeback() const;
+  BlkTarget target() const;
   u64 draw_below(u64 bound);
   u64 draw_part(u64 sector, u64 sectors);
   u64 fault_latency_ns();
@@ -113,6 +116,7 @@ class VirtioBlk final : public VirtioDevice {
   DiskImage* disk_;
   EventPort events_;
   bool read_only_;
+  u64 logical_sectors_;   // of a logical block
   u64 physical_sectors_;  // of a physical block
   VirtioBlkTiming timing_;
   std::array<char, 20> id_{};

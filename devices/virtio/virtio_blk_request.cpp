@@ -13,14 +13,15 @@ bool on_disk(const DiskImage& disk, u64 sector, u64 sectors) {
   return sector <= disk.sectors() && sectors <= disk.sectors() - sector;
 }
 
-/// Is this a transfer of whole sectors of the disk, and not too many?
-bool transferable(const DiskImage& disk, u64 sector, u64 bytes) {
-  return bytes % kSectorSize == 0 && bytes <= BlkRequest::kTransferMax && on_disk(disk, sector, bytes / kSectorSize);
+/// Is this a transfer of whole logical blocks of the disk, and not too many?
+bool transferable(const BlkTarget& target, u64 sector, u64 bytes) {
+  return sector % target.logical_sectors == 0 && bytes % (target.logical_sectors * kSectorSize) == 0 &&
+         bytes <= BlkRequest::kTransferMax && on_disk(target.disk, sector, bytes / kSectorSize);
 }
 
 BlkStatus read_sectors(const BlkTarget& target, u64 sector, ChainCursor data, u64 bytes, u64& written) {
   if (target.fails_after_sectors.has_value()) return BlkStatus::kIoErr;
-  if (!transferable(target.disk, sector, bytes)) return BlkStatus::kIoErr;
+  if (!transferable(target, sector, bytes)) return BlkStatus::kIoErr;
   std::vector<u8> buffer(std::min(bytes, kBufferSize));
   while (written < bytes) {
     const std::span<u8> piece(buffer.data(), std::min<u64>(buffer.size(), bytes - written));
@@ -46,7 +47,7 @@ bool write_bytes(DiskImage& disk, u64 sector, ChainCursor data, u64 bytes) {
 
 BlkStatus write_sectors(const BlkTarget& target, u64 sector, ChainCursor data) {
   u64 bytes = data.remaining();
-  if (target.read_only || !transferable(target.disk, sector, bytes)) return BlkStatus::kIoErr;
+  if (target.read_only || !transferable(target, sector, bytes)) return BlkStatus::kIoErr;
   BlkStatus status = BlkStatus::kOk;
   if (target.fails_after_sectors.has_value()) {
     bytes = std::min(bytes, *target.fails_after_sectors * kSectorSize);
@@ -89,7 +90,7 @@ bool BlkRequest::read_header(const Virtqueue& queue, const Chain& chain, BlkRequ
 u64 BlkRequest::sectors_to_write(const BlkTarget& target, const BlkRequestHeader& header, const Chain& chain) {
   const u64 bytes = chain.readable_bytes - sizeof header;
   if (header.type != blk_type::kOut || target.read_only) return 0;
-  return transferable(target.disk, header.sector, bytes) ? bytes / kSectorSize : 0;
+  return transferable(target, header.sector, bytes) ? bytes / kSectorSize : 0;
 }
 
 bool BlkRequest::write_first_sectors(const BlkTarget& target, const Virtqueue& queue, const Chain& chain, u64 sectors) {

@@ -55,6 +55,7 @@ struct BlkTarget {
   bool read_only;
   u64 features;  // negotiated
   const std::array<char, 20>& id;
+  u64 logical_sectors = 1;                      // of a logical block: what is read and written is whole ones
   std::optional<u64> fails_after_sectors = {};  // the medium fails: a write when so many are written, others at once
 };
 

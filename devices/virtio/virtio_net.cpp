@@ -1,6 +1,8 @@
 #include "devices/virtio/virtio_net.h"
 
 #include <algorithm>
+#include <boost/pfr.hpp>
+#include <tuple>
 
 #include "base/check.h"
 #include "devices/virtio/virtio_ids.h"
@@ -32,6 +34,12 @@ constexpr u8 kNeedsCsum = 1;  // VIRTIO_NET_HDR_F_NEEDS_CSUM
 
 }  // namespace
 
+NetCounters& NetCounters::operator+=(const NetCounters& other) {
+  const auto all = boost::pfr::structure_tie(*this);
+  boost::pfr::for_each_field(other, [&]<class I>(const u64& more, I) { std::get<I::value>(all) += more; });
+  return *this;
+}
+
 VirtioNet::VirtioNet(FrameSink& output, const VirtioNetOptions& options) : output_(&output), options_(options) {
   BHVM_CHECK(options.mtu >= kMtuMin, "the MTU of a virtio network device is at least 68 (virtio 1.2, 5.1.4.1)");
 }
@@ -51,6 +59,7 @@ u8 VirtioNet::read_config(u64 offset) const {
 }
 
 void VirtioNet::reset() {
+  counters_.reset += state_.received.size();
   const bool link_up = state_.link_up;  // the cable stays where it is
   state_ = VirtioNetState{.link_up = link_up};
 }
@@ -68,7 +77,16 @@ void VirtioNet::set_link(bool up) {
 }
 
 bool VirtioNet::receive(std::span<const u8> frame) {
-  if (!usable(kReceive) || !state_.link_up || !frame_fits(frame.size()) || state_.received.size() == kReceivedMax) {
+  u64* loss = nullptr;
+  if (!usable(kReceive) || !state_.link_up) {
+    loss = &counters_.not_ready;
+  } else if (!frame_fits(frame.size())) {
+    loss = &counters_.wrong_size;
+  } else if (state_.received.size() == kReceivedMax) {
+    loss = &counters_.queue_full;
+  }
+  if (loss != nullptr) {
+    ++*loss;
     ++state_.dropped_frames;
     return false;
   }
@@ -90,7 +108,12 @@ void VirtioNet::deliver() {
   while (done < state_.received.size()) {
     const Delivery delivery = deliver_frame(state_.received[done].bytes);
     if (delivery == Delivery::kNoBuffers || delivery == Delivery::kFailed) break;
-    if (delivery == Delivery::kDropped) ++state_.dropped_frames;
+    if (delivery == Delivery::kDropped) {
+      ++counters_.no_room;
+      ++state_.dropped_frames;
+    } else {
+      ++counters_.delivered;
+    }
     ++done;
   }
   if (done == 0) return;
@@ -156,6 +179,9 @@ void VirtioNet::transmit() {
       frame.resize(reader.remaining());
       reader.read(frame.data(), frame.size());
       output_->send_frame(frame);
+      ++counters_.sent;
+    } else {
+      ++counters_.send_refused;
     }
     use_chain(kTransmit, transmit_chain_.head, 0);
     return true;

@@ -6,13 +6,14 @@
 // buffer is dropped and the buffer stays.
 //
 // Frames are 14 bytes to MTU + 18 bytes long (header and one VLAN tag); others are dropped in both directions, and so
-// are frames sent with offloads, which were never offered.
+// are frames sent with offloads, which were never offered. Whatever becomes of a frame is counted (net_counters.h).
 #pragma once
 
 #include <array>
 #include <vector>
 
 #include "devices/virtio/frame_sink.h"
+#include "devices/virtio/net_counters.h"
 #include "devices/virtio/virtio_device.h"
 
 namespace bhvm {
@@ -46,6 +47,9 @@ class VirtioNet final : public VirtioDevice {
   void set_link(bool up);
 
   const VirtioNetState& state() const { return state_; }
+  /// Since this object was made; not state.
+  const NetCounters& counters() const { return counters_; }
+  std::size_t waiting() const { return state_.received.size(); }
   void set_state(const VirtioNetState& state);
 
   u32 device_id() const override;
@@ -71,6 +75,7 @@ class VirtioNet final : public VirtioDevice {
   FrameSink* output_;
   VirtioNetOptions options_;
   VirtioNetState state_;
+  NetCounters counters_;
   Chain transmit_chain_;
   std::vector<Chain> receive_chains_;  // of one frame
 };

@@ -8,24 +8,12 @@
 // and goes on to the next one when that does not answer. Beside a key of its own, each write sets "register" to its number, in
 // one transaction; each read of "register" is linearizable.
 // Exit status: 0 consistent, 1 not, 2 nobody to ask.
-#include <stdarg.h>
+#include "client.h"
 
-#include "tcp.h"
-
-enum { kPort = 2379, kAnswerMs = 2000, kShown = 5, kPatienceMs = 15000, kUnknownMost = 4096 };
+enum { kPort = 2379, kAnswerMs = 2000, kPatienceMs = 15000, kUnknownMost = 4096 };
 
 static struct Connection g_server = {.fd = -1};
 static const char* g_server_name = "";
-
-static void say(const char* format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    printf("client: ");
-    vprintf(format, arguments);
-    printf("\n");
-    va_end(arguments);
-    fflush(stdout);
-}
 
 static void base64(const char* text, char* out) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -149,27 +137,25 @@ static bool may_be_read(struct Register* r, long value) {
 }
 
 static int run(int seconds, int per_second, const char* path, char** endpoints, int count) {
-    FILE* notes = fopen(path, "w");
-    if (notes == NULL || per_second < 1 || per_second > 1000) {
-        say("cannot write %s, or not 1 to 1000 requests a second", path);
+    FILE* notes = notes_begin(path, per_second);
+    if (notes == NULL) {
         return 2;
     }
-    setvbuf(notes, NULL, _IOLBF, 0);
     static struct Register expected = {.known = -1};
-    const int64_t start = now_ms();
+    const struct Pace pace = {now_ms(), per_second};
     long writes = 0, reads = 0, failures = 0, wrong = 0;
     bool trouble = false;
     int64_t trouble_since = 0;
     long n = 0;
-    while (now_ms() < start + seconds * 1000LL) {
-        sleep_until_ms(start + n * 1000 / per_second);
+    while (pace_elapsed_ms(&pace) < seconds * 1000LL) {
+        pace_wait(&pace, n);
         char answer[4096] = "";
         bool done = false;
         if (g_server.fd >= 0 || connect_to_next(endpoints, count)) {
             if (n % 2 == 0) {
                 if ((done = put(n, answer, sizeof answer))) {
                     expected.known = n;
-                    fprintf(notes, "%ld %s %lld\n", n, g_server_name, (long long)(now_ms() - start));
+                    notes_add(notes, n, g_server_name, &pace);
                     if (writes++ == 0) {
                         say("the first write is acknowledged");
                     }
@@ -202,8 +188,8 @@ static int run(int seconds, int per_second, const char* path, char** endpoints, 
             say("requests are answered again, by %s, after %lld ms", g_server_name, (long long)(now_ms() - trouble_since));
         }
         ++n;
-        long due = (now_ms() - start) * per_second / 1000;
-        n = n < due ? due : n;  // what was due meanwhile is not made up for
+        long due = pace_due(&pace);
+        n = n < due ? due : n;
     }
     fclose(notes);
     say("%ld writes acknowledged, %ld reads, %ld failures, %ld stale reads", writes, reads, failures, wrong);
@@ -228,9 +214,8 @@ static bool get_from(char* endpoint, const char* key, bool serializable, char* v
 static int verify(const char* path, char** endpoints, int count) {
     long lost = 0, total = 0;
     for (int i = 0; i < count; ++i) {
-        FILE* notes = fopen(path, "r");
+        FILE* notes = notes_open(path);
         if (notes == NULL) {
-            say("there is no %s: nothing was written", path);
             return 2;
         }
         tcp_close(&g_server);
@@ -239,19 +224,17 @@ static int verify(const char* path, char** endpoints, int count) {
         if (!get_from(endpoints[i], "register", false, value, sizeof value)) {
             return 2;
         }
-        long number = 0;
-        long long at_ms = 0;
-        char by[64];
-        while (fscanf(notes, "%ld %63s %lld", &number, by, &at_ms) == 3) {
+        struct Note note;
+        while (notes_next(notes, &note)) {
             char key[64];
-            snprintf(key, sizeof key, "write/%ld", number);
+            snprintf(key, sizeof key, "write/%ld", note.number);
             ++total;
             if (!get_from(endpoints[i], key, true, value, sizeof value)) {
                 return 2;
             }
-            if (value[0] == '\0' || atol(value) != number) {
-                if (++lost <= kShown) {
-                    say("LOST %s at %s, acknowledged by %s at %lld ms", key, endpoints[i], by, at_ms);
+            if (value[0] == '\0' || atol(value) != note.number) {
+                if (++lost <= kLostShown) {
+                    say("LOST %s at %s, acknowledged by %s at %lld ms", key, endpoints[i], note.by, note.at_ms);
                 }
             }
         }
@@ -262,12 +245,6 @@ static int verify(const char* path, char** endpoints, int count) {
 }
 
 int main(int argc, char** argv) {
-    if (argc >= 6 && strcmp(argv[1], "run") == 0) {
-        return run(atoi(argv[2]), atoi(argv[3]), argv[4], argv + 5, argc - 5);
-    }
-    if (argc >= 4 && strcmp(argv[1], "verify") == 0) {
-        return verify(argv[2], argv + 3, argc - 3);
-    }
-    say("usage: etcd-client run SECONDS PER_SECOND FILE ENDPOINT... | verify FILE ENDPOINT...");
-    return 2;
+    static const struct Client client = {"etcd-client", "run", "ENDPOINT", run, verify};
+    return client_main(&client, argc, argv);
 }

@@ -9,24 +9,12 @@
 // It does what client libraries do: ask a Sentinel for the master, keep that connection for as long as it answers, and ask
 // again when it does not. Every key is written once, so a key that was acknowledged and is gone was lost.
 // Exit status of verify: 0 nothing lost, 1 something lost, 2 no master to ask.
-#include <stdarg.h>
+#include "client.h"
 
-#include "tcp.h"
-
-enum { kSentinelPort = 26379, kAnswerMs = 500, kShown = 5, kVerifyPatienceMs = 10000 };
+enum { kSentinelPort = 26379, kAnswerMs = 500, kVerifyPatienceMs = 10000 };
 
 static struct Connection g_master = {.fd = -1};
 static char g_master_name[64];
-
-static void say(const char* format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    printf("client: ");
-    vprintf(format, arguments);
-    printf("\n");
-    va_end(arguments);
-    fflush(stdout);
-}
 
 // Copies what fits.
 static void copy_text(char* to, size_t size, const char* from) {
@@ -119,25 +107,23 @@ static bool replicated(char* text, size_t size) {
 }
 
 static int write_keys(int seconds, int per_second, const char* path, char** sentinels, int count) {
-    FILE* notes = fopen(path, "w");
-    if (notes == NULL || per_second < 1 || per_second > 1000) {
-        say("cannot write %s, or not 1 to 1000 writes a second", path);
+    FILE* notes = notes_begin(path, per_second);
+    if (notes == NULL) {
         return 2;
     }
-    setvbuf(notes, NULL, _IOLBF, 0);
-    const int64_t start = now_ms();
+    const struct Pace pace = {now_ms(), per_second};
     long acknowledged = 0;
     long refused = 0;
     long unanswered = 0;
     bool trouble = false;
-    for (long n = 0; now_ms() < start + seconds * 1000LL; ++n) {
-        sleep_until_ms(start + n * 1000 / per_second);
+    for (long n = 0; pace_elapsed_ms(&pace) < seconds * 1000LL; ++n) {
+        pace_wait(&pace, n);
         if (g_master.fd < 0 && !find_master(sentinels, count)) {
             if (!trouble) {
                 say("no master answers");
             }
             trouble = true;
-            n = (now_ms() - start) * per_second / 1000;
+            n = pace_due(&pace);
             continue;
         }
         char command[64];
@@ -145,7 +131,7 @@ static int write_keys(int seconds, int per_second, const char* path, char** sent
         snprintf(command, sizeof command, "SET key:%ld %ld\r\n", n, n);
         if (ask(&g_master, command, answer, sizeof answer) && strcmp(answer, "OK") == 0 &&
             replicated(answer, sizeof answer)) {
-            fprintf(notes, "%ld %s %lld\n", n, g_master_name, (long long)(now_ms() - start));
+            notes_add(notes, n, g_master_name, &pace);
             if (acknowledged++ == 0) {
                 say("the first write is acknowledged");
             }
@@ -158,7 +144,7 @@ static int write_keys(int seconds, int per_second, const char* path, char** sent
         trouble = true;
         answer[0] != '\0' ? ++refused : ++unanswered;
         tcp_close(&g_master);
-        n = (now_ms() - start) * per_second / 1000;  // writes that were due meanwhile are not made up for
+        n = pace_due(&pace);
     }
     fclose(notes);
     say("%ld writes acknowledged, %ld refused, %ld without an answer", acknowledged, refused, unanswered);
@@ -166,9 +152,8 @@ static int write_keys(int seconds, int per_second, const char* path, char** sent
 }
 
 static int verify(const char* path, char** sentinels, int count) {
-    FILE* notes = fopen(path, "r");
+    FILE* notes = notes_open(path);
     if (notes == NULL) {
-        say("there is no %s: nothing was written", path);
         return 2;
     }
     const int64_t end = now_ms() + kVerifyPatienceMs;
@@ -179,17 +164,15 @@ static int verify(const char* path, char** sentinels, int count) {
         }
         sleep_until_ms(now_ms() + 200);
     }
-    long key = 0;
-    long long at_ms = 0;
-    char by[64];
+    struct Note note;
     long total = 0;
     long lost = 0;
-    while (fscanf(notes, "%ld %63s %lld", &key, by, &at_ms) == 3) {
+    while (notes_next(notes, &note)) {
         char command[64];
         char answer[256];
         char want[32];
-        snprintf(command, sizeof command, "GET key:%ld\r\n", key);
-        snprintf(want, sizeof want, "%ld", key);
+        snprintf(command, sizeof command, "GET key:%ld\r\n", note.number);
+        snprintf(want, sizeof want, "%ld", note.number);
         ++total;
         if (ask(&g_master, command, answer, sizeof answer) && strcmp(answer, want) == 0) {
             continue;
@@ -198,21 +181,16 @@ static int verify(const char* path, char** sentinels, int count) {
             say("the master stopped answering during the verification");
             return 2;
         }
-        if (++lost <= kShown) {
-            say("LOST key:%ld, acknowledged by %s at %lld ms", key, by, at_ms);
+        if (++lost <= kLostShown) {
+            say("LOST key:%ld, acknowledged by %s at %lld ms", note.number, note.by, note.at_ms);
         }
     }
+    fclose(notes);
     say("verified %ld acknowledged writes at %s: %ld lost", total, g_master_name, lost);
     return lost == 0 ? 0 : 1;
 }
 
 int main(int argc, char** argv) {
-    if (argc >= 6 && strcmp(argv[1], "write") == 0) {
-        return write_keys(atoi(argv[2]), atoi(argv[3]), argv[4], argv + 5, argc - 5);
-    }
-    if (argc >= 4 && strcmp(argv[1], "verify") == 0) {
-        return verify(argv[2], argv + 3, argc - 3);
-    }
-    say("usage: redis-client write SECONDS PER_SECOND FILE SENTINEL... | verify FILE SENTINEL...");
-    return 2;
+    static const struct Client client = {"redis-client", "write", "SENTINEL", write_keys, verify};
+    return client_main(&client, argc, argv);
 }

@@ -266,7 +266,12 @@ TEST(ScenarioFile, ComplaintsSayWhereAndWhatWasMeant) {
       {"[[faults]]\nkind = \"kill\"\nat = \"1s\"\nshape = \"ring\"\n",
        "dir/test.toml:11: \"shape\" is for a partition."},
       {"[[faults]]\nkind = \"clock-jump\"\nat = \"1s\"\nduration = \"1s\"\n",
-       "dir/test.toml:11: a clock jump happens at once"},
+       "dir/test.toml:11: a clock-jump fault happens at once"},
+      {"[[faults]]\nkind = \"wall-clock\"\nat = \"1s\"\nduration = \"1s\"\n",
+       "dir/test.toml:11: a wall-clock fault happens at once"},
+      {"[[faults]]\nkind = \"wall-clock\"\nat = \"1s\"\nchange = \"+1%\"\n",
+       "dir/test.toml:11: \"change\" is no key of a wall-clock fault; there is jump."},
+      {"[[faults]]\nkind = \"torn-write\"\nat = \"1s\"\ndisk = 0\n", "dir/test.toml:11: \"disk\" is for disk faults."},
       {"[[faults]]\nkind = \"kill\"\nat = \"1s\"\ndisk = 0\n", "dir/test.toml:11: \"disk\" is for disk faults."},
       {"[[fault_mix]]\nkind = \"loss\"\ninterval = [\"5s\", \"1s\"]\n",
        "dir/test.toml:10: \"interval\" of the loss fault mix"},
@@ -276,6 +281,14 @@ TEST(ScenarioFile, ComplaintsSayWhereAndWhatWasMeant) {
        "dir/test.toml:9: \"folder\" of image other: /nonexistent/x is no folder."},
       {"[[nodes]]\nname = \"c\"\ndisks = [{ mount = \"/d\" }]\n",
        "dir/test.toml:10: a disk of node c must have either"},
+      {"[[nodes]]\nname = \"c\"\ndisks = [{ size = \"8M\", physical_block = 1024 }]\n",
+       "dir/test.toml:10: \"physical_block\" of a disk of node c must be 512 or 4096."},
+      {"[[nodes]]\nname = \"c\"\ndisks = [{ size = \"8M\", logical_block = \"4K\" }]\n",
+       "dir/test.toml:10: \"logical_block\" of a disk of node c must be 512 or 4096."},
+      {"[[nodes]]\nname = \"c\"\n[[nodes.disks]]\nsize = \"8M\"\nlogical_block = 4096\nphysical_block = 512\n",
+       "dir/test.toml:13: a disk's physical block is not smaller than its logical one."},
+      {"[[nodes]]\nname = \"c\"\n[[nodes.disks]]\nsize = \"1025K\"\nlogical_block = 4096\n",
+       "dir/test.toml:11: a disk is a whole number of its logical blocks of 4096 bytes."},
       {"[[nodes]]\nname = \"c\"\ndisks = 3\n", "dir/test.toml:10: \"disks\" is an integer"},
       {"network = 3\n", "dir/test.toml:8: \"network\" is no key of a node; there are name, count"},
       // What is no TOML.
@@ -334,6 +347,13 @@ TEST(ScenarioFile, TheSchemaAgreesWithTheParser) {
   std::ifstream in(BHVM_SCHEMA);
   const nlohmann::json schema = nlohmann::json::parse(in);
   const auto set_of = [](Keys keys) { return std::set<std::string>(keys.begin(), keys.end()); };
+  std::set<std::string> tables;
+  for (const auto& [name, definition] : schema.at("definitions").items()) {
+    if (definition.contains("properties")) tables.insert(name);
+  }
+  std::set<std::string> parsed;
+  for (const TableKeys& table : scenario_tables()) parsed.insert(std::string(table.table));
+  EXPECT_EQ(tables, parsed);
   for (const TableKeys& table : scenario_tables()) {
     const nlohmann::json& definition = schema.at("definitions").at(std::string(table.table));
     std::set<std::string> described;
@@ -351,6 +371,14 @@ TEST(ScenarioFile, TheSchemaAgreesWithTheParser) {
   EXPECT_EQ(words("fault_mix", "kind"), set_of(fault_kind_words()));
   EXPECT_EQ(words("fault", "shape"), set_of(partition_shape_words()));
   EXPECT_EQ(words("node", "role"), set_of(role_words()));
+  const auto one_or_more = [&](const char* table, const char* key) {  // a word, or an array of them
+    const nlohmann::json& ways = schema.at("definitions").at(table).at("properties").at(key).at("oneOf");
+    EXPECT_EQ(ways.at(0).at("enum"), ways.at(1).at("items").at("enum"));
+    return ways.at(0).at("enum").get<std::set<std::string>>();
+  };
+  EXPECT_EQ(one_or_more("fault_mix", "shapes"), set_of(partition_shape_words()));
+  EXPECT_EQ(one_or_more("fault", "requests"), set_of(request_words()));
+  EXPECT_EQ(one_or_more("fault_mix", "requests"), set_of(request_words()));
 }
 
 TEST(ScenarioFile, EveryStrengthIsAKeyOfFaults) {

@@ -174,6 +174,54 @@ TEST(ClusterFaults, ClocksJumpAndDrift) {
   EXPECT_NEAR(uptime(1, 4000) - uptime(1, 3500), 0.5, 0.1);
 }
 
+TEST(ClusterFaults, TheDateJumpsAlone) {
+  BHVM_NEEDS_GUEST;
+  Scenario scenario =
+      cluster_scenario(3, "while true; do echo at $(cut -d ' ' -f 1 /proc/uptime) date $(date +%s); sleep 0.05; done");
+  const auto set = [](u32 node, i64 seconds) {
+    FaultScenario fault = fault_of(FaultKind::kWallClock, 1000, 0, {node});
+    fault.strength.clock_jump_ns = seconds * static_cast<i64>(kSecond_ns);
+    return fault;
+  };
+  constexpr i64 kSixtyYears_s = i64{60} * 365 * 24 * 3600;
+  scenario.faults = {set(0, 3600), set(1, -86'400), set(2, -kSixtyYears_s)};
+  Recorder recorder;
+  const ClusterResult result = run_cluster(scenario, recorder);
+  const auto shown = [&](u32 node, u64 at_ms) {  // seconds of uptime and of the date, by the first line from then on
+    std::pair<double, double> pair{};
+    for (const Line& line : recorder.lines) {
+      if (line.node != node || line.time_ns < at_ms * kMillisecond_ns) continue;
+      if (std::sscanf(line.text.c_str(), "at %lf date %lf", &pair.first, &pair.second) == 2) break;
+    }
+    return pair;
+  };
+  for (u32 node = 0; node < 3; ++node) {
+    const double date_jump = node == 0 ? 3600 : node == 1 ? -86'400 : 0;
+    EXPECT_NEAR(shown(node, 1100).first - shown(node, 900).first, 0.2, 0.1) << "no other clock jumps";
+    EXPECT_NEAR(shown(node, 1100).second - shown(node, 900).second, date_jump, 1.01) << recorder.console;
+    EXPECT_NEAR(shown(node, 3000).second - shown(node, 1100).second, 1.9, 1.01) << "it stays set";
+    EXPECT_EQ(recorder.count(node, "agent: the date cannot be set for fault 3"), node == 2 ? 1 : 0)
+        << "before 1970 there is no date";
+  }
+  EXPECT_EQ(result.faults[static_cast<std::size_t>(FaultKind::kWallClock)], 3);
+  for (const ClusterEvent& event : recorder.events) EXPECT_NE(event.kind, ClusterEventKind::kFaultEnds);
+}
+
+TEST(ClusterFaults, ARestartedNodeIsToldTheRightDate) {
+  BHVM_NEEDS_GUEST;
+  Scenario scenario = cluster_scenario(1, "while true; do echo date $(date +%s); sleep 0.1; done");
+  FaultScenario set = fault_of(FaultKind::kWallClock, 500, 0, {0});
+  FaultScenario too_late = fault_of(FaultKind::kWallClock, 1200, 0, {0});  // while it is down
+  scenario.faults = {set, fault_of(FaultKind::kKill, 1000, 500, {0}), too_late};
+  scenario.faults[0].strength.clock_jump_ns = scenario.faults[2].strength.clock_jump_ns =
+      static_cast<i64>(1000 * kSecond_ns);
+  Recorder recorder;
+  run_cluster(scenario, recorder);
+  EXPECT_GT(recorder.count(0, "date 1700001", 600, 1000), 2) << recorder.console;
+  EXPECT_GT(recorder.count(0, "date 1700000", 1500, 4000), 5) << recorder.console;
+  EXPECT_EQ(recorder.count(0, "date 1700001", 1500, 4000), 0);
+}
+
 /// A scenario of one node with an empty ext4 disk at /data; without mke2fs the test is skipped.
 class ClusterDisks : public ::testing::Test {
  protected:

@@ -72,7 +72,10 @@ TEST(FaultSchedule, ADrawnKindDoesNotShiftAnother) {
   const std::vector<ActiveFault> after = play(more);
   EXPECT_GT(after.size(), before.size());
   EXPECT_GT(only(FaultKind::kPartition, before).size(), 3);
+  one.fault_mix.insert(one.fault_mix.begin(), mix_of(FaultKind::kWallClock));
+  const std::vector<ActiveFault> with_dates = play(one);
   for (const FaultKind kind : {FaultKind::kPartition, FaultKind::kLatency}) {
+    expect_same(only(kind, before), only(kind, with_dates));
     expect_same(only(kind, before), only(kind, after));
   }
 }
@@ -101,6 +104,25 @@ TEST(FaultSchedule, DrawsWithinTheMix) {
     EXPECT_GE(fault.strength.latency_ns, 100);
     EXPECT_LE(fault.strength.latency_ns, 1000);
     last_end = fault.end_ns;
+  }
+}
+
+TEST(FaultSchedule, MomentaryFaultsHaveNoEnd) {
+  for (const FaultKind kind : {FaultKind::kClockJump, FaultKind::kWallClock}) {
+    Scenario scenario = five_nodes();
+    scenario.fault_mix = {mix_of(kind)};
+    scenario.fault_mix[0].strength.clock_jump_ns = 1000;
+    FaultSchedule schedule(scenario);
+    bool forward = false;
+    bool back = false;
+    for (int i = 0; i < 20; ++i) {
+      const std::optional<ActiveFault> fault = schedule.pop_begun(schedule.next_ns(), all_up());
+      ASSERT_TRUE(fault.has_value() && fault->kind == kind);
+      EXPECT_TRUE(schedule.active().empty());
+      EXPECT_LE(std::abs(fault->strength.clock_jump_ns), 1000);
+      (fault->strength.clock_jump_ns > 0 ? forward : back) = true;
+    }
+    EXPECT_TRUE(forward && back);
   }
 }
 

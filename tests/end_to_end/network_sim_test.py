@@ -21,7 +21,22 @@ class Tests(support.TestCase):
             consoles = "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-2000:]}"
                                  for path in sorted(run.folder.glob("*.console.log")))
             self.fail(f"exit status {run.status}, not {status}\n{run.stderr[-3000:]}\n{consoles}")
+        self.assertAllFramesAccountedFor(run)
         return run
+
+    def assertAllFramesAccountedFor(self, run):
+        """The equations of docs/NETWORK.md: from the sender's card through switch and links to the receiver's guest."""
+        nodes, switch, links = run.stats["nodes"], run.stats["switch"], run.stats["links"]
+        self.assertEqual(sum(node["frames_sent"] for node in nodes.values()), sum(switch.values()))
+        self.assertEqual(sum(link["frames"] for link in links),
+                         switch["unicast"] + switch["flooded"] * (len(nodes) - 1))
+        for link in links:
+            self.assertEqual(link["frames"], link["delivered_frames"] - link["duplicated"] + link["lost"]
+                             + link["blocked"] + link["overflowed"] + link["waiting"], link)
+        for name, node in nodes.items():
+            arrived = sum(link["delivered_frames"] for link in links if link["to"] == name)
+            card = node["card"]
+            self.assertEqual(arrived, sum(card.values()) - card["send_refused"], f"{name}: {card}")
 
     def ping(self, faults, count=30, other=""):
         """Pings once a second; `faults` is what is added to the scenario."""
@@ -109,6 +124,26 @@ class Tests(support.TestCase):
         run = self.sim(scenario + '[[faults]]\nkind = "bandwidth"\nbandwidth = "4Mbit"\nat = "0s"\nduration = "60s"\n')
         self.assertLess(free, 1)
         self.assertAlmostEqual(self.transfer_s(run), 2097152 * 8 / 4e6, delta=1)
+
+    # ---- what the links deliver and no guest gets ----
+
+    def test_a_card_that_nobody_empties_overflows(self):
+        """b sends 1,640 fragments to a, which stands still: its guest has given buffers for 256, its card holds as many."""
+        run = self.sim(clusters.PING.format(count=20, other="sleep 6; ping -s 60000 -i 0.05 -c 40 a")
+                       + '[[faults]]\nkind = "pause"\nnodes = ["a"]\nat = "5s"\nduration = "5s"\n')
+        card = run.stats["nodes"]["a"]["card"]
+        sent = run.link("b", "a")["frames"]
+        self.assertGreater(card["queue_full"], 100, card)
+        self.assertGreater(card["delivered"], 256, card)
+        self.assertGreaterEqual(card["queue_full"], sent - 512 - 100, f"of {sent}: {card}")
+
+    def test_a_node_that_is_down_gets_nothing(self):
+        run = self.sim(clusters.PING.format(count=20, other="")
+                       + '[[faults]]\nkind = "kill"\nnodes = ["b"]\nat = "5500ms"\nduration = "5s"\n')
+        card = run.stats["nodes"]["b"]["card"]
+        self.assertGreater(card["down"], 2, card)
+        self.assertGreater(card["not_ready"] + card["down"], 4, "a restart has no driver for a while")
+        self.assertEqual(card["queue_full"], 0, card)
 
     # ---- shapes of partitions ----
 

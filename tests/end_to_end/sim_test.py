@@ -193,21 +193,66 @@ class Tests(support.TestCase):
             self.assertIn("--no-faults", done.stdout.splitlines()[-1], "the command that repeats it says so")
             self.assertEqual(self.bhvm("replay", folder / "out").returncode, 0)
 
+    def interrupted(self, folder, number, client, until):
+        """A run that gets the signal when `until` stands in its events; what it left in --out, and what it said."""
+        scenario = self.scenario(folder, client=client, top='hash_every = "50ms"',
+                                 more="[builtin]\nlive_lock = false\ncommand_end = false")
+        out = folder / "out"
+        with subprocess.Popen([support.part("BHVM_BINARY"), "sim", scenario, "--out", out, "--max-time", "24h"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+            events = out / "events.jsonl"
+            while run.poll() is None and not (events.exists() and until in events.read_text()):
+                time.sleep(0.05)
+            run.send_signal(number)
+            text, errors = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 130, text + errors)
+        self.assertIn("stopped by the user", text)
+        self.assertIn("the run ends (stopped, ", errors)
+        return out, text
+
+    def assertComplete(self, out, text):
+        """Every file of docs/SCENARIO.md is there, whole, and of one end."""
+        manifest = json.loads((out / "manifest.json").read_text())
+        stats = json.loads((out / "stats.json").read_text())
+        state_hash = (out / "state_hash").read_text().strip()
+        self.assertEqual(manifest["end"], "stopped")
+        self.assertEqual(stats["end"], "stopped")
+        self.assertEqual({manifest["state_hash"], stats["state_hash"]}, {state_hash})
+        self.assertIn(f"state hash {state_hash}", text)
+        events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+        self.assertEqual(events[-1]["event"], "run-ends")
+        self.assertEqual(events[-1]["time_ns"], manifest["end_ns"])
+        self.assertIn(state_hash, events[-1]["detail"])
+        for line in (out / "hashes.jsonl").read_text().splitlines():
+            self.assertLessEqual(json.loads(line)["time_ns"], manifest["end_ns"])
+        self.assertTrue(json.loads((out / "timeline.json").read_text())["traceEvents"])
+        for name in ("scenario.toml", "client.console.log", "server.console.log"):
+            text = (out / name).read_text()
+            self.assertTrue(text == "" or text.endswith("\n"), name)
+        if shutil.which("tshark") is not None:
+            read = subprocess.run(["tshark", "-r", out / "network.pcapng"], capture_output=True, text=True, check=False)
+            self.assertEqual(read.returncode, 0, read.stderr)
+            self.assertNotIn("cut short", read.stderr)
+
     def test_interrupted(self):
+        busy = "while true; do echo $(nc -w 1 server 7000 </dev/null); sleep 0.1; done"
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number.name), support.folder() as folder:
+                out, text = self.interrupted(folder, number, busy, until="node-started")
+                self.assertComplete(out, text)
+                self.assertEqual(self.bhvm("replay", out).returncode, 2, "there is nothing to compare with")
+                again = self.bhvm("sim", folder / "pair.toml", "--out", out, "--max-time", "3s")
+                self.assertNotEqual(again.returncode, 2, "the folder can be used again: " + again.stderr)
+
+    def test_interrupted_while_it_boots(self):
         with support.folder() as folder:
-            scenario = self.scenario(folder, client="while true; do :; done", top='[builtin]\nlive_lock = false')
-            out = folder / "out"
-            with subprocess.Popen([support.part("BHVM_BINARY"), "sim", scenario, "--out", out, "--max-time", "1h"],
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-                events = out / "events.jsonl"
-                while run.poll() is None and not (events.exists() and "node-started" in events.read_text()):
-                    time.sleep(0.05)
-                run.send_signal(signal.SIGINT)
-                text, _ = run.communicate(timeout=support.TIMEOUT_S)
-            self.assertEqual(run.returncode, 130)
-            self.assertIn("stopped by the user", text)
-            self.assertEqual(json.loads((out / "manifest.json").read_text())["end"], "stopped")
-            self.assertEqual(self.bhvm("replay", out).returncode, 2, "there is nothing to compare with")
+            out, text = self.interrupted(folder, signal.SIGINT, "sleep 100000", until="")
+            self.assertComplete(out, text)
+
+    def test_interrupted_while_nobody_computes(self):
+        with support.folder() as folder:
+            out, text = self.interrupted(folder, signal.SIGINT, "sleep 100000", until="node-started")
+            self.assertComplete(out, text)
 
     def test_images_from_a_folder_and_from_oci(self):
         for tool in ("skopeo", "umoci"):
@@ -250,6 +295,77 @@ class Tests(support.TestCase):
         with support.folder() as folder:
             done = self.sim(self.scenario(folder, image='packages = ["no-such-package-here"]'), status=2)
             self.assertIn("no-such-package-here", done.stderr)
+
+    def test_the_date_alone_is_set(self):
+        more = """[[faults]]
+kind = "wall-clock"
+at = "2s"
+jump = "-1h"
+nodes = "client"
+[[fault_mix]]
+kind = "wall-clock"
+interval = ["200ms", "500ms"]
+duration = "100ms"
+jump = "10m"
+nodes = "server"
+[[properties]]
+eventually = "^set back"
+node = "client"
+"""
+        client = ("date +%s > /tmp/then; cut -d . -f 1 /proc/uptime > /tmp/up; sleep 4; "
+                  "[ $(date +%s) -lt $(($(cat /tmp/then) - 3500)) ] && "
+                  "[ $(cut -d . -f 1 /proc/uptime) -ge $(($(cat /tmp/up) + 3)) ] && echo set back")
+        with support.folder() as folder:
+            out = folder / "out"
+            self.sim(self.scenario(folder, client=client, more=more), "--out", out)
+            begun = [event for event in map(json.loads, (out / "events.jsonl").read_text().splitlines())
+                     if event.get("fault") == "wall-clock"]
+            self.assertEqual({event["event"] for event in begun}, {"fault-begins"}, "it has no end")
+            self.assertIn("wall-clock client: -3600.000000 s", [event["detail"] for event in begun])
+            self.assertGreater(len([event for event in begun if "server" in event["detail"]]), 2)
+            marks = [event for event in json.loads((out / "timeline.json").read_text())["traceEvents"]
+                     if event["name"] == "wall-clock"]
+            self.assertEqual({mark["ph"] for mark in marks}, {"i"}, "a moment, not a stretch of time")
+            self.assertEqual(len(marks), 2 * len(begun), "with the cluster and with the node")
+            self.assertEqual(self.bhvm("replay", out, "--jobs", 1).returncode, 0)
+
+    def test_block_sizes_of_disks(self):
+        more = """[[nodes.disks]]
+size = "16M"
+mount = "/default"
+[[nodes.disks]]
+size = "16M"
+mount = "/small"
+physical_block = 512
+[[nodes.disks]]
+size = "16M"
+mount = "/large"
+logical_block = 4096
+[[faults]]
+kind = "torn-write"
+at = "3s"
+duration = "1s"
+nodes = "client"
+[[properties]]
+never = "I/O error"
+[[properties]]
+eventually = "^again: vdb 512 4096 vdc 512 512 vdd 4096 4096 intact$"
+[builtin]
+command_end = false
+"""
+        client = ("cd /sys/block; for d in vdb vdc vdd; do echo $d $(cat $d/queue/logical_block_size "
+                  "$d/queue/physical_block_size); done > /tmp/sizes; "
+                  "if [ -e /large/x ]; then cmp /large/x /small/x && echo again: $(cat /tmp/sizes) intact; sleep 100; fi; "
+                  "head -c 300000 /dev/urandom > /large/x; cp /large/x /small/x; sync; "
+                  "while :; do cp /large/x /default/y; cp /large/x /large/y; cp /large/x /small/y; sync; done")
+        with support.folder() as folder:
+            out = folder / "out"
+            scenario = self.scenario(folder, client=client, more=more)
+            self.sim(scenario, "--out", out)
+            self.assertEqual(self.bhvm("replay", out, "--jobs", 1).returncode, 0)
+            scenario.write_text(scenario.read_text().replace("logical_block = 4096", "logical_block = 2048"))
+            done = self.sim(scenario, status=2)
+            self.assertRegex(done.stderr, r"pair\.toml:\d+: \"logical_block\" of a disk of node client must be 512 or 4096")
 
     def test_data_disk_survives_a_power_cut(self):
         more = """disks = [{ size = "16M", mount = "/data" }]

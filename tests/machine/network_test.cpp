@@ -90,6 +90,20 @@ TEST(MachineNetwork, AFrameComesInAtExactlyItsTime) {
   }
 }
 
+TEST(MachineNetwork, FramesAreCountedWhereverTheyAre) {
+  auto machine = machine_of(idle());
+  machine->schedule_frame(50'000, frame_of(1));
+  machine->schedule_frame(70'000, frame_of(2));
+  EXPECT_EQ(machine->network_statistics().under_way, 2u);
+  run_to(*machine, 60'000);
+  EXPECT_EQ(machine->network_statistics().under_way, 1u);
+  EXPECT_EQ(machine->network_statistics().card, NetCounters{.not_ready = 1}) << "nobody drives the card";
+  EXPECT_EQ(machine->network_statistics().waiting, 0u);
+  const Hash128 hash = machine->state_hash();
+  EXPECT_EQ(machine->fork()->network_statistics().card, NetCounters{}) << "a report, and no state";
+  EXPECT_EQ(machine->state_hash(), hash);
+}
+
 TEST(MachineNetwork, AnIdleMachineWaitsForItsFrame) {
   auto machine = machine_of(idle());
   EXPECT_EQ(run_to(*machine, 1'000'000).reason, StopReason::kHaltedForever);

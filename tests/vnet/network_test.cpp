@@ -75,7 +75,9 @@ TEST(Network, AClogEndsWithItsFrames) {
   std::vector<Delivery> out;
   for (u32 i = 0; i < 3; ++i) network.transmit(i, 0, frame_of(2, 1, i), out);
   EXPECT_TRUE(out.empty());
+  EXPECT_EQ(network.waiting(0, 1), 3u);
   network.release(1'000'000, 0, 1, out);
+  EXPECT_EQ(network.waiting(0, 1), 0u);
   ASSERT_EQ(out.size(), 3u);
   for (u32 i = 0; i < 3; ++i) {
     EXPECT_EQ(tag_of(out[i].frame), i);

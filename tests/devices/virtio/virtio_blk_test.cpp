@@ -73,6 +73,53 @@ TEST_F(VirtioBlkTest, Configuration) {
   EXPECT_EQ(driver.device_features() & (blk_feature::kRo | blk_feature::kDiscard), blk_feature::kDiscard);
 }
 
+TEST_F(VirtioBlkTest, BlockSizesAreTold) {
+  struct Case {
+    u32 logical;
+    u32 physical;
+    u32 exponent;
+  };
+  for (const Case& one : {Case{512, 512, 0}, Case{512, 4096, 3}, Case{4096, 4096, 0}}) {
+    VirtioBlk other(disk, board.port(), {.logical_block_bytes = one.logical, .physical_block_bytes = one.physical});
+    VirtioMmio other_mmio(other, board.memory, Line(board.line, 0));
+    EXPECT_EQ(other_mmio.read(0x100, 8), kDiskSize / 512) << "sectors, whatever the blocks are";
+    EXPECT_EQ(other_mmio.read(0x114, 4), one.logical);
+    EXPECT_EQ(other_mmio.read(0x118, 1), one.exponent);
+    EXPECT_EQ(other_mmio.read(0x11a, 2), one.physical / one.logical);
+  }
+}
+
+// As QEMU's virtio_blk_sect_range_ok().
+TEST_F(VirtioBlkTest, OnlyWholeLogicalBlocksAreReadAndWritten) {
+  VirtioBlk large(disk, board.port(), {.logical_block_bytes = 4096, .physical_block_bytes = 4096});
+  VirtioMmio large_mmio(large, board.memory, Line(board.line, 0));
+  Driver large_driver(large_mmio, board.memory);
+  DriverQueue queue = large_driver.start(kAllFeatures, 1, 64)[0];
+  const auto ask = [&](u32 type, u64 sector, u32 size) {
+    const u64 header = large_driver.allocate(sizeof(BlkRequestHeader));
+    board.memory.write_value({header}, BlkRequestHeader{type, 0, sector});
+    const u64 bytes = large_driver.place(std::vector<u8>(size, 7));
+    const u64 status = large_driver.allocate(1);
+    if (type == blk_type::kOut) {
+      large_driver.add(queue, {{header, 16}, {bytes, size}}, {{status, 1}});
+    } else {
+      large_driver.add(queue, {{header, 16}}, {{bytes, size}, {status, 1}});
+    }
+    large_driver.kick(queue);
+    board.run_until(board.clock.now_ns() + kFar, large);
+    EXPECT_TRUE(large_driver.take_used(queue).has_value());
+    return large_driver.bytes_at(status, 1)[0];
+  };
+  constexpr u8 kIoErr = static_cast<u8>(BlkStatus::kIoErr);
+  for (const u32 type : {blk_type::kIn, blk_type::kOut}) {
+    EXPECT_EQ(ask(type, 8, 8192), 0);
+    EXPECT_EQ(ask(type, 4, 4096), kIoErr);
+    EXPECT_EQ(ask(type, 8, 512), kIoErr);
+  }
+  EXPECT_EQ(on_disk(8, 512), std::vector<u8>(512, 7));
+  EXPECT_EQ(on_disk(4, 512), std::vector<u8>(512, 0));
+}
+
 TEST_F(VirtioBlkTest, WritesAndReadsBack) {
   DriverQueue queue = driver.start(kAllFeatures, 1, 64)[0];
   const u64 out = data(1536, 0xab);

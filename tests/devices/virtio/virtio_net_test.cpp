@@ -59,6 +59,7 @@ TEST_F(VirtioNetTest, Transmits) {
   transmit(queues[1], {1}, frame_of(60));     // NEEDS_CSUM
   transmit(queues[1], {0, 1}, frame_of(60));  // GSO
   EXPECT_EQ(sink.frames.size(), 2u);
+  EXPECT_EQ(device.counters(), (NetCounters{.sent = 2, .send_refused = 4}));
   EXPECT_FALSE(driver.needs_reset());
   driver.add(queues[1], {{0x8000, kHeader - 1}}, {});
   driver.kick(queues[1]);
@@ -120,6 +121,7 @@ TEST_F(VirtioNetTest, WithoutMergingAFrameThatDoesNotFitIsDropped) {
   device.receive(frame_of(100));
   EXPECT_FALSE(driver.take_used(queues[0]).has_value());
   EXPECT_EQ(device.state().dropped_frames, 1u);
+  EXPECT_EQ(device.counters(), NetCounters{.no_room = 1});
   device.receive(frame_of(60));  // the buffer is still there
   EXPECT_EQ(driver.take_used(queues[0])->length, 72u);
 }
@@ -134,9 +136,31 @@ TEST_F(VirtioNetTest, DropsWhatItCannotTake) {
   device.set_link(false);
   EXPECT_FALSE(device.receive(frame_of(60)));
   EXPECT_EQ(device.state().dropped_frames, 4u);  // since the reset that drivers start with
+  EXPECT_EQ(device.waiting(), VirtioNet::kReceivedMax);
   driver.set(reg::kStatus, 0);
   EXPECT_TRUE(device.state().received.empty());
+  EXPECT_EQ(device.counters(), (NetCounters{.queue_full = 1, .not_ready = 2, .wrong_size = 2, .reset = 256}))
+      << "they outlive the reset";
   EXPECT_FALSE(device.state().link_up);
+}
+
+TEST_F(VirtioNetTest, NoFrameGoesWithoutAnAccount) {
+  std::vector<DriverQueue> queues = driver.start(0, 2, 16);
+  const u64 buffer = driver.allocate(4096);
+  for (u64 i = 0; i < 3; ++i) driver.add(queues[0], {}, {{buffer + i * 100, 80}});
+  driver.kick(queues[0]);
+  u64 offered = 0;
+  for (const std::size_t size : {60, 100, 13, 60, 60}) {
+    device.receive(frame_of(size));
+    ++offered;
+  }
+  for (; offered < 300; ++offered) device.receive(frame_of(60));
+  const NetCounters& counters = device.counters();
+  EXPECT_EQ(counters, (NetCounters{.delivered = 3, .queue_full = 300 - 5 - 256, .wrong_size = 1, .no_room = 1}));
+  NetCounters twice = counters;
+  twice += counters;
+  EXPECT_EQ(twice.queue_full, 2 * counters.queue_full);
+  EXPECT_EQ(twice.delivered, 6u);
 }
 
 TEST_F(VirtioNetTest, BuffersWithoutRoomForTheHeaderFail) {
