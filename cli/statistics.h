@@ -19,7 +19,7 @@ struct RunReport {
   std::string state_hash;
   std::string command_line;
   u64 memory_bytes = 0;
-  u64 memory_touched_bytes = 0;  // pages of guest memory that the host keeps
+  u64 memory_touched_bytes = 0;  // guest memory that was written, in whole pages
   u64 seed = 0;
   u64 machine_id = 0;
   u64 console_bytes = 0;

@@ -249,6 +249,23 @@ class Tests(support.TestCase):
             out, text = self.interrupted(folder, signal.SIGINT, "sleep 100000", until="")
             self.assertComplete(out, text)
 
+    def test_interrupted_while_images_are_built(self):
+        """The terminal sends Ctrl-C to the tool that builds images, too: it has nothing to add."""
+        with support.folder() as folder:
+            scenario = folder / "scenario.toml"
+            scenario.write_text(f'kernel = "{support.part("BHVM_KERNEL")}"\n[images.all]\n'
+                                'packages = ["bash", "perl", "python3", "redis-server"]\n'
+                                '[[nodes]]\nname = "one"\nimage = "all"\ncommand = "sleep 1000"\n')
+            environment = os.environ | {"BHVM_CACHE": str(folder / "cache")}  # nothing is built there yet
+            with subprocess.Popen([support.part("BHVM_BINARY"), "sim", scenario], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True) as run:
+                time.sleep(1)
+                os.killpg(run.pid, signal.SIGINT)
+                text, errors = run.communicate(timeout=60)
+            self.assertEqual(run.returncode, 130, text + errors)
+            self.assertIn("Stopped before the run began.", errors)
+            self.assertNotIn("Traceback", errors)
+
     def test_interrupted_while_nobody_computes(self):
         with support.folder() as folder:
             out, text = self.interrupted(folder, signal.SIGINT, "sleep 100000", until="node-started")
