@@ -90,15 +90,8 @@ void ClusterRun::epoch(u64 cap_ns) {
   }
   BHVM_CHECK(!runnable_.empty(), "no node can run, and nothing is due");
   ++result_.epochs;
-  if (runnable_.size() == 1) {
-    nodes_[runnable_.front()]->run_until(horizon_ns_[runnable_.front()]);
-    return;
-  }
-  ++result_.parallel_epochs;
-  pool_.run(static_cast<u32>(runnable_.size()), [this](u32 i) {
-    const u32 node = runnable_[i];
-    nodes_[node]->run_until(horizon_ns_[node]);
-  });
+  if (runnable_.size() > 1) ++result_.parallel_epochs;
+  pool_.run(runnable_, [this](u32 node) { nodes_[node]->run_until(horizon_ns_[node]); });
 }
 
 void ClusterRun::drain(u64 limit_ns, bool is_last) {

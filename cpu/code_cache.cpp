@@ -59,7 +59,7 @@ const Block* CodeCache::block_at(PhysicalAddress address, u32 mode, const Physic
 }
 
 Decoded CodeCache::decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction*& insn) {
-  const Decoded decoded = decoder_.decode(bytes, (mode & mode::kCode64) != 0, insn);
+  const Decoded decoded = DecodedShapes::of_this_thread().decode(bytes, (mode & mode::kCode64) != 0, insn);
   insn->page_offset = page_offset;
   insn->mode = mode;
   return decoded;

@@ -92,7 +92,6 @@ class CodeCache final : public MemoryObserver {
   static constexpr u64 kFirstPlace = sizeof(Block);
 
   GuestMemory& memory_;
-  DecodedShapes decoder_;
   BlockBuilder builder_;
   ZeroedArray<u32> buckets_;
   ZeroedArray<u32> pages_;  // the place of the first block of each RAM page

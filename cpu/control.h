@@ -42,8 +42,8 @@ BHVM_INLINE const Block* link_of(const Op* op) { return reinterpret_cast<const B
 
 /// Does the fetch TLB lead from the linear address `target` to the page of `block`?
 BHVM_INLINE bool fetch_leads_to(const Cpu& cpu, u64 target, const Block* block) {
-  const TlbEntry& entry = cpu.fetch_tlb[fetch_tlb_index(target)];
-  return entry.tag == ((target & kPageMask) | cpu.user) && (entry.frame & kPageMask) == block->page;
+  const FastFetchEntry& entry = cpu.fetch_tlb[fetch_tlb_index(target)];
+  return entry.tag == fast_tag(target) && entry.page == block->page;
 }
 
 /// Moves on to another page, whose block is `block`.

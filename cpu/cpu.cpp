@@ -9,7 +9,7 @@ namespace bhvm {
 Cpu::Cpu(Mmu& mmu_, CpuPort& port_) : mmu(mmu_), port(port_), code(std::make_unique<CodeCache>(mmu_.memory())) {
   mmu.set_code_listener(code.get());
   code_arena = code->arena();
-  fetch_tlb = mmu.state().fetch.data();
+  fetch_tlb = mmu.fast_fetch(false);
   flush_jump_cache();
   flags.set(s.rflags);
   update_mode();

@@ -52,6 +52,16 @@ enum class Leave : u8 {
   kSystem,  // a system instruction is done: s.rip is the next instruction; look at everything
 };
 
+/// The registers that PagingControls are made from.
+struct PagingRegisters {
+  u64 cr0 = 0;
+  u64 cr3 = 0;
+  u64 cr4 = 0;
+  u64 efer = 0;
+  std::array<u64, 4> pdpte{};
+  bool operator==(const PagingRegisters&) const = default;
+};
+
 struct Cpu {
   // ---- guest state and operands (offsets fit Op's fields) ----
   CpuState s;
@@ -64,9 +74,9 @@ struct Cpu {
   LazyFlags flags;  // the arithmetic flags; s.rflags holds the others
 
   // ---- the inline path of loads and stores ----
-  FastEntry* fast = nullptr;  // of the current data mode
-  const TlbEntry* fetch_tlb = nullptr;
-  u64 user = 0;                                 // 1 at CPL 3, else 0: part of fetch TLB tags
+  FastEntry* fast = nullptr;                    // of the current data mode
+  const FastFetchEntry* fetch_tlb = nullptr;    // of the current privilege
+  u64 user = 0;                                 // 1 at CPL 3, else 0
   alignas(16) std::array<u8, 16> slow_value{};  // what a slow load read
 
   // ---- the current run ----
@@ -78,11 +88,12 @@ struct Cpu {
   bool stepped_by_new_flag = false;  // TF as the current instruction leaves it decides on a trap (SYSCALL, SYSRET)
   bool interrupts_wanted = false;    // an interrupt is pending or traps are: handlers that open IF leave
   DataMode data_mode = DataMode::kSupervisorOverUser;
-  u32 mode = 0;                   // mode key (cpu/mode.h)
-  const Block** link = nullptr;   // who jumped, to be pointed at the next block
-  u64 instruction_rip = 0;        // in a system instruction: its own address (s.rip is the next one's)
-  u32 saved_host_mxcsr = 0x1F80;  // the host's own, while the guest's mode is loaded (cpu/sse/host_fp.h)
-  bool stack_operand = false;     // its memory operand is relative to SS
+  PagingRegisters paging_registers;  // what the MMU was told last
+  u32 mode = 0;                      // mode key (cpu/mode.h)
+  const Block** link = nullptr;      // who jumped, to be pointed at the next block
+  u64 instruction_rip = 0;           // in a system instruction: its own address (s.rip is the next one's)
+  u32 saved_host_mxcsr = 0x1F80;     // the host's own, while the guest's mode is loaded (cpu/sse/host_fp.h)
+  bool stack_operand = false;        // its memory operand is relative to SS
   PendingFault fault;
   const char* stop_message = nullptr;
 
@@ -132,6 +143,8 @@ struct Cpu {
   /// Recomputes everything that is derived from CR0, CR3, CR4, EFER, CS, SS, CPL and RFLAGS.AC. Call after any of them
   /// changes. Does not flush the TLB.
   void update_mode();
+  /// The part of update_mode() that depends on control registers alone.
+  void update_paging();
   /// The next fetch translates anew. Call when CPL changes or translations are flushed.
   void forget_fetch_page() { s.fetch_linear = 1; }
   void flush_tlb_all();

@@ -45,6 +45,11 @@ u64 first_bytes(u64 bytes, unsigned n) { return n >= 8 ? bytes : bytes & ((u64{1
 
 DecodedShapes::DecodedShapes() : entries_(std::size_t{1} << kEntryBits) {}
 
+DecodedShapes& DecodedShapes::of_this_thread() {
+  static thread_local DecodedShapes shapes;
+  return shapes;
+}
+
 bool DecodedShapes::key_of(const u8* bytes, Key& key) {
   unsigned n = 0;
   while (kOneByte[bytes[n]] == Follows::kPrefix) {

@@ -18,6 +18,10 @@ class DecodedShapes {
  public:
   DecodedShapes();
 
+  /// The calling thread's. What is kept depends on nothing but instructions' bytes, so all machines may share it; a
+  /// cluster's nodes mostly run the same code.
+  static DecodedShapes& of_this_thread();
+
   /// Like Decoder::decode(). On kYes `insn` points to the decoding, valid until the next call.
   Decoded decode(std::span<const u8> bytes, bool code64, Instruction*& insn);
 

@@ -24,6 +24,21 @@ Accessor accessor(const Cpu& cpu, Privilege privilege) {
   return {false, !cpu.mmu.controls().smap};
 }
 
+DataMode mode_of(Accessor who) {
+  if (who.user) return DataMode::kUser;
+  return who.over_user ? DataMode::kSupervisorOverUser : DataMode::kSupervisor;
+}
+
+/// The fast entry where such an accessor's page would be. A hit is exactly what translate() and the memory would do.
+const FastEntry& fast_entry(Cpu& cpu, u64 linear, Accessor who) {
+  return cpu.mmu.fast(mode_of(who))[data_tlb_index(linear)];
+}
+
+/// Does `tag` stand for the page that all of an access lies in?
+bool covers(u64 tag, u64 linear, unsigned size) {
+  return fast_tag(linear) == tag && fast_tag(linear + size - 1) == tag;
+}
+
 /// One page's part of an access.
 struct Part {
   u64 linear;
@@ -150,16 +165,32 @@ bool extra_checks(Cpu& cpu, u64 linear, unsigned size, bool write) {
 }
 
 bool read_bytes(Cpu& cpu, u64 linear, unsigned size, Accessor who, u8* bytes) {
+  const FastEntry& entry = fast_entry(cpu, linear, who);
+  if (covers(entry.read_tag, linear, size)) {
+    std::memcpy(bytes, reinterpret_cast<const void*>(linear + entry.addend), size);
+    return true;
+  }
   Parts parts;
   if (!translate(cpu, linear, size, Access::kRead, who, parts) || !ready_to_read(cpu, parts)) return false;
+  if (parts.count == 1 && !is_device(cpu, parts.part[0])) {
+    cpu.mmu.fill_read({linear & kPageMask}, mode_of(who), parts.part[0].physical.page());
+  }
   read_part(cpu, parts.part[0], bytes);
   if (parts.count == 2) read_part(cpu, parts.part[1], bytes + parts.part[0].size);
   return true;
 }
 
 bool write_bytes(Cpu& cpu, u64 linear, unsigned size, Accessor who, const u8* bytes) {
+  const FastEntry& entry = fast_entry(cpu, linear, who);
+  if (covers(entry.write_tag, linear, size)) {
+    std::memcpy(reinterpret_cast<void*>(linear + entry.addend), bytes, size);
+    return true;
+  }
   Parts parts;
   if (!translate(cpu, linear, size, Access::kWrite, who, parts) || !ready_to_write(cpu, parts)) return false;
+  if (parts.count == 1 && !is_device(cpu, parts.part[0])) {
+    cpu.mmu.fill_write({linear & kPageMask}, mode_of(who), parts.part[0].physical.page());
+  }
   write_part(cpu, parts.part[0], bytes);
   if (parts.count == 2) write_part(cpu, parts.part[1], bytes + parts.part[0].size);
   return true;
@@ -231,9 +262,10 @@ bool Cpu::write_linear(u64 linear, const void* bytes, unsigned size, Privilege p
 }
 
 bool Cpu::probe_write(u64 linear, unsigned size, Privilege privilege) {
+  const Accessor who = accessor(*this, privilege);
+  if (covers(fast_entry(*this, linear, who).write_tag, linear, size)) return true;
   Parts parts;
-  return translate(*this, linear, size, Access::kWrite, accessor(*this, privilege), parts) &&
-         ready_to_write(*this, parts);
+  return translate(*this, linear, size, Access::kWrite, who, parts) && ready_to_write(*this, parts);
 }
 
 bool Cpu::raise(u8 vector, u32 error_code) {

@@ -19,6 +19,7 @@ constexpr u64 kCr4Pse = 1 << 4;
 constexpr u64 kCr4Pae = 1 << 5;
 constexpr u64 kCr4Pge = 1 << 7;
 constexpr u64 kCr4Osfxsr = 1 << 9;
+constexpr u64 kCr4Pcide = 1 << 17;
 constexpr u64 kCr4Osxsave = 1 << 18;
 constexpr u64 kCr4Smep = 1 << 20;
 constexpr u64 kCr4Smap = 1 << 21;
@@ -72,9 +73,29 @@ void Cpu::update_mode() {
     flush_jump_cache();
   }
   user = s.cpl == 3 ? 1 : 0;
+  const PagingRegisters registers{s.cr0, s.cr3, s.cr4, s.msr.efer, s.pdpte};
+  if (registers != paging_registers) {
+    paging_registers = registers;
+    update_paging();
+  }
 
+  const bool access_control = (s.rflags & rflags::kAc) != 0;
+  const bool alignment = user != 0 && access_control && (s.cr0 & kCr0Am) != 0;
+  if (alignment || (s.dr7 & kDr7Enabled) != 0) {
+    data_mode = DataMode::kChecked;
+  } else if (user != 0) {
+    data_mode = DataMode::kUser;
+  } else {
+    data_mode = (s.cr4 & kCr4Smap) != 0 && !access_control ? DataMode::kSupervisor : DataMode::kSupervisorOverUser;
+  }
+  fast = mmu.fast(data_mode);
+  fetch_tlb = mmu.fast_fetch(user != 0);
+}
+
+void Cpu::update_paging() {
   PagingControls paging;
   paging.cr3 = s.cr3;
+  paging.pcid = (s.cr4 & kCr4Pcide) != 0 ? static_cast<u16>(s.cr3 & 0xFFF) : u16{0};
   paging.pdpte = s.pdpte;
   paging.pg = (s.cr0 & kCr0Pg) != 0;
   paging.pae = (s.cr4 & kCr4Pae) != 0;
@@ -86,17 +107,6 @@ void Cpu::update_mode() {
   paging.smap = (s.cr4 & kCr4Smap) != 0;
   paging.nxe = (s.msr.efer & kEferNxe) != 0;
   mmu.set_controls(paging);
-
-  const bool access_control = (s.rflags & rflags::kAc) != 0;
-  const bool alignment = user != 0 && access_control && (s.cr0 & kCr0Am) != 0;
-  if (alignment || (s.dr7 & kDr7Enabled) != 0) {
-    data_mode = DataMode::kChecked;
-  } else if (user != 0) {
-    data_mode = DataMode::kUser;
-  } else {
-    data_mode = paging.smap && !access_control ? DataMode::kSupervisor : DataMode::kSupervisorOverUser;
-  }
-  fast = mmu.fast(data_mode);
 }
 
 void Cpu::flush_tlb_all() {

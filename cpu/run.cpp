@@ -144,17 +144,22 @@ void begin_system_op(Cpu& cpu, const Op* op, i64 budget) {
   cpu.stack_operand = (op->scale & Op::kStackSegment) != 0;
 }
 
-void end_system_op(Cpu& cpu, bool done) {
+bool end_system_op(Cpu& cpu, bool done) {
   CpuState& s = cpu.s;
   cpu.flags.set(s.rflags);
-  if (done) {
-    s.instructions += 1;
-  } else {
+  enter_guest_fp(cpu);
+  if (!done) {
     s.rip = cpu.instruction_rip;
     if (cpu.fault.non_canonical && cpu.stack_operand) cpu.fault.vector = vector::kStackFault;
     cpu.leave = Leave::kFault;
+    return false;
   }
-  enter_guest_fp(cpu);
+  s.instructions += 1;
+  const bool something_due =
+      cpu.touched_board || cpu.alone || s.interrupt_line || s.halted || needs_single_stepping(cpu);
+  if (something_due || !cpu.code64()) return false;
+  cpu.delivered_itself = cpu.stepped_by_new_flag = false;
+  return true;
 }
 
 RunExit Cpu::run(u64 max_instructions) {

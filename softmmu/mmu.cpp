@@ -30,6 +30,7 @@ void Mmu::set_controls(const PagingControls& controls) {
     tlb_.flush_fetch();
   }
   controls_ = controls;
+  tlb_.set_pcid(controls.pcid);
 }
 
 // SDM 3, 4.6.1.
@@ -59,10 +60,9 @@ Translation Mmu::fault(LinearAddress linear, u32 error_code, Access access, bool
 }
 
 bool Mmu::hits_data(LinearAddress linear, Access access, bool user, bool over_user) const {
-  const TlbEntry& entry = tlb_.state().data[data_tlb_index(linear.value)];
-  return entry.tag == (linear.value & kPageMask) && entry.frame != 0 &&
-         allows_data(entry.flags(), access, user, over_user) &&
-         (access != Access::kWrite || (entry.frame & tlb_flag::kDirty) != 0);
+  const TlbEntry* entry = tlb_.find_data(linear.value);
+  return entry != nullptr && allows_data(entry->flags(), access, user, over_user) &&
+         (access != Access::kWrite || (entry->frame & tlb_flag::kDirty) != 0);
 }
 
 Translation Mmu::probe_data(LinearAddress linear, Access access, bool user, bool over_user) {
@@ -92,18 +92,23 @@ Translation Mmu::translate_data(LinearAddress linear, Access access, bool user, 
 }
 
 Translation Mmu::translate_fetch(LinearAddress linear, bool user) {
-  const TlbEntry& entry = tlb_.state().fetch[fetch_tlb_index(linear.value)];
-  if (entry.tag == ((linear.value & kPageMask) | (user ? 1 : 0)) && entry.frame != 0) return allowed(entry.frame);
-  if (!controls_.pg) {
-    tlb_.enter_fetch(linear.page(), user, {linear.value}, kIdentityFlags);
-    return allowed((linear.value & kPageMask) | kIdentityFlags);
+  if (const TlbEntry* entry = tlb_.find_fetch(linear.value, user)) {
+    tlb_.fill_fast_fetch(linear.page(), user);
+    return allowed(entry->frame);
   }
-  ++walks_;
-  PageWalk walk = walk_page_tables(*memory_, controls_, linear);
-  if (!walk.ok) return fault(linear, walk.error_code, Access::kFetch, user);
-  if (!allows_fetch(walk.flags, user)) return fault(linear, pf_error::kPresent, Access::kFetch, user);
-  commit_walk(*memory_, walk, false);
+  PageWalk walk;
+  if (controls_.pg) {
+    ++walks_;
+    walk = walk_page_tables(*memory_, controls_, linear);
+    if (!walk.ok) return fault(linear, walk.error_code, Access::kFetch, user);
+    if (!allows_fetch(walk.flags, user)) return fault(linear, pf_error::kPresent, Access::kFetch, user);
+    commit_walk(*memory_, walk, false);
+  } else {
+    walk.page = linear.value & kPageMask;
+    walk.flags = kIdentityFlags;
+  }
   tlb_.enter_fetch(linear.page(), user, {walk.page}, walk.flags);
+  tlb_.fill_fast_fetch(linear.page(), user);
   return allowed(walk.page | walk.flags);
 }
 
@@ -120,9 +125,8 @@ u8* Mmu::fill_write(LinearAddress linear, DataMode mode, PhysicalAddress page) {
 }
 
 bool Mmu::has_entry(LinearAddress linear, PhysicalAddress page, DataMode mode) const {
-  const TlbEntry& entry = tlb_.state().data[data_tlb_index(linear.value)];
-  return mode != DataMode::kChecked && entry.tag == (linear.value & kPageMask) && entry.frame != 0 &&
-         entry.page() == page.page();
+  const TlbEntry* entry = tlb_.find_data(linear.value);
+  return mode != DataMode::kChecked && entry != nullptr && entry->page() == page.page();
 }
 
 void Mmu::flush_all() { tlb_.flush_all(); }

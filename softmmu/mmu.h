@@ -27,6 +27,7 @@ namespace bhvm {
 /// The control-register bits that paging depends on. Set by the CPU whenever one of them changes.
 struct PagingControls {
   u64 cr3 = 0;
+  u16 pcid = 0;                // CR3[11:0] under CR4.PCIDE, else 0
   std::array<u64, 4> pdpte{};  // the four PDPTE registers, loaded with CR3 under PAE paging (SDM 3, 4.4.1)
   bool pg = false;             // CR0.PG
   bool pae = false;            // CR4.PAE
@@ -67,7 +68,8 @@ class Mmu final : public MemoryObserver {
   GuestMemory& memory() { return *memory_; }
 
   /// Changes the controls. Translations stay: the CPU flushes where the SDM says so. But a change of anything except
-  /// CR3 and the PDPTEs drops the host pointers and the fetch translations, whose presence alone grants the access.
+  /// CR3, PCID and the PDPTEs drops the host pointers and the fetch translations, whose presence alone grants the
+  /// access.
   void set_controls(const PagingControls& controls);
   const PagingControls& controls() const { return controls_; }
 
@@ -85,18 +87,20 @@ class Mmu final : public MemoryObserver {
   const u8* fill_read(LinearAddress linear, DataMode mode, PhysicalAddress page);
   u8* fill_write(LinearAddress linear, DataMode mode, PhysicalAddress page);
 
-  /// Is a fetch from `linear` at this privilege a TLB hit, and where? The page address, or ~0 on a miss. Inline: every
-  /// jump to another page asks.
+  /// Is a fetch from `linear` at this privilege a hit that needs no translate_fetch(), and where? The page address, or
+  /// ~0 on a miss. Inline: whoever comes to another page asks.
   u64 fetch_hit(u64 linear, bool user) const {
-    const TlbEntry& entry = tlb_.state().fetch[fetch_tlb_index(linear)];
-    return entry.tag == ((linear & kPageMask) | (user ? 1 : 0)) && entry.frame != 0 ? entry.frame & kPageMask : ~u64{0};
+    const FastFetchEntry& entry = fast_fetch(user)[fetch_tlb_index(linear)];
+    return entry.tag == fast_tag(linear) ? entry.page : ~u64{0};
   }
 
-  void flush_all();                       // CR0.PG, CR4 changes; INVPCID all
-  void flush_non_global();                // MOV to CR3
+  void flush_all();                       // CR0.PG, CR4 changes
+  void flush_non_global();                // MOV to CR3: this PCID's
   void flush_page(LinearAddress linear);  // INVLPG: also all pieces of a large page that covers it
 
+  /// The tables of the inline paths, for the controls as they are.
   FastEntry* fast(DataMode mode) { return tlb_.fast(mode); }
+  const FastFetchEntry* fast_fetch(bool user) const { return tlb_.fast_fetch(user); }
 
   const TlbState& state() const { return tlb_.state(); }
   void set_state(const TlbState& state);  // host pointers start empty

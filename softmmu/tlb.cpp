@@ -1,13 +1,9 @@
 #include "softmmu/tlb.h"
 
-#include <bit>
-
 namespace bhvm {
 namespace {
 
 constexpr u64 kLarge = tlb_flag::kSize2M | tlb_flag::kSize1G;
-
-u64 host_value(const u8* host) { return std::bit_cast<u64>(host); }
 
 /// Size of the page that a translation is a piece of.
 u64 page_size(u64 flags) {
@@ -17,11 +13,19 @@ u64 page_size(u64 flags) {
   return kPageSize;
 }
 
-bool covers(const TlbEntry& entry, u64 linear) { return ((entry.tag ^ linear) & ~(page_size(entry.flags()) - 1)) == 0; }
+constexpr u64 kLinearBits = (u64{1} << 48) - 1;  // what a tag has of the address unchanged
 
 }  // namespace
 
-Tlb::Tlb() : state_(std::make_unique<TlbState>()), fast_(std::size_t{kFastModes} * kDataTlbEntries) {}
+Tlb::Tlb() : state_(std::make_unique<TlbState>()) {}
+
+bool Tlb::is_ours(const TlbEntry& entry) const {
+  return (entry.frame & tlb_flag::kGlobal) != 0 || (entry.tag & kPageOffsetMask) == pcid_;
+}
+
+bool Tlb::covers(const TlbEntry& entry, u64 linear) const {
+  return ((entry.tag ^ linear) & kLinearBits & ~(page_size(entry.flags()) - 1)) == 0 && is_ours(entry);
+}
 
 void Tlb::set_state(const TlbState& state) {
   flush_all();
@@ -52,7 +56,7 @@ void Tlb::remove_data(unsigned index) {
   entry = {};
   data_used_.clear(index);
   data_non_global_.clear(index);
-  drop_fast_at(index);
+  fast_.drop_data(index);
 }
 
 void Tlb::remove_fetch(unsigned index) {
@@ -61,19 +65,22 @@ void Tlb::remove_fetch(unsigned index) {
   entry = {};
   fetch_used_.clear(index);
   fetch_non_global_.clear(index);
+  fast_.drop_fetch(index);
 }
 
 void Tlb::enter_data(LinearAddress page, PhysicalAddress frame, u64 flags) {
   const unsigned index = data_tlb_index(page.value);
   remove_data(index);
-  state_->data[index] = {page.value & kPageMask, (frame.value & kPageMask) | flags};
+  state_->data[index] = {data_tag(page.value, pcid_, (flags & tlb_flag::kGlobal) != 0),
+                         (frame.value & kPageMask) | flags};
   note_data(index);
 }
 
 void Tlb::enter_fetch(LinearAddress page, bool user, PhysicalAddress frame, u64 flags) {
   const unsigned index = fetch_tlb_index(page.value);
   remove_fetch(index);
-  state_->fetch[index] = {(page.value & kPageMask) | (user ? 1 : 0), (frame.value & kPageMask) | flags};
+  state_->fetch[index] = {fetch_tag(page.value, pcid_, (flags & tlb_flag::kGlobal) != 0, user),
+                          (frame.value & kPageMask) | flags};
   note_fetch(index);
 }
 
@@ -87,8 +94,12 @@ void Tlb::flush_fetch() {
 }
 
 void Tlb::flush_non_global() {
-  data_non_global_.for_each([this](unsigned index) { remove_data(index); });
-  fetch_non_global_.for_each([this](unsigned index) { remove_fetch(index); });
+  data_non_global_.for_each([this](unsigned index) {
+    if (is_ours(state_->data[index])) remove_data(index);
+  });
+  fetch_non_global_.for_each([this](unsigned index) {
+    if (is_ours(state_->fetch[index])) remove_fetch(index);
+  });
 }
 
 void Tlb::flush_page(LinearAddress linear) {
@@ -107,45 +118,25 @@ void Tlb::flush_page(LinearAddress linear) {
   });
 }
 
-void Tlb::drop_fast_at(unsigned index) {
-  for (unsigned mode = 0; mode < kFastModes; ++mode) {
-    if (!fast_used_[mode].test(index)) continue;
-    fast_used_[mode].clear(index);
-    fast(static_cast<DataMode>(mode))[index] = {};
-  }
-}
-
 void Tlb::fill_fast_read(DataMode mode, LinearAddress page, const u8* host) {
-  const unsigned index = data_tlb_index(page.value);
-  FastEntry& entry = fast(mode)[index];
-  const u64 tag = fast_tag(page.value);
-  const u64 addend = host_value(host) - (page.value & kPageMask);
-  if (entry.write_tag != tag || entry.addend != addend) entry.write_tag = kNoTag;
-  entry.read_tag = tag;
-  entry.addend = addend;
-  fast_used_[static_cast<unsigned>(mode)].set(index);
+  const bool global = (state_->data[data_tlb_index(page.value)].frame & tlb_flag::kGlobal) != 0;
+  fast_.fill_read(mode, page, host, global);
 }
 
 void Tlb::fill_fast_write(DataMode mode, LinearAddress page, u8* host) {
-  const unsigned index = data_tlb_index(page.value);
-  const u64 tag = fast_tag(page.value);
-  fast(mode)[index] = {tag, tag, host_value(host) - (page.value & kPageMask), 0};
-  fast_used_[static_cast<unsigned>(mode)].set(index);
+  const bool global = (state_->data[data_tlb_index(page.value)].frame & tlb_flag::kGlobal) != 0;
+  fast_.fill_write(mode, page, host, global);
+}
+
+void Tlb::fill_fast_fetch(LinearAddress page, bool user) {
+  const TlbEntry& entry = state_->fetch[fetch_tlb_index(page.value)];
+  fast_.fill_fetch(page, user, entry.page(), (entry.frame & tlb_flag::kGlobal) != 0);
 }
 
 void Tlb::drop_fast(PhysicalAddress frame) {
   data_used_.for_each([&](unsigned index) {
-    if (state_->data[index].page() == frame.page()) drop_fast_at(index);
+    if (state_->data[index].page() == frame.page()) fast_.drop_data(index);
   });
-}
-
-void Tlb::drop_all_fast() {
-  for (unsigned mode = 0; mode < kFastModes; ++mode) {
-    fast_used_[mode].for_each([&](unsigned index) {
-      fast(static_cast<DataMode>(mode))[index] = {};
-      fast_used_[mode].clear(index);
-    });
-  }
 }
 
 }  // namespace bhvm

@@ -10,29 +10,17 @@
 // pages are entered as 4 KiB pieces so that the inline path knows one size; each piece remembers how large its page is,
 // and INVLPG removes all of them, as the SDM asks (volume 3, 4.10.4.1).
 //
-// The fast entries are a cache over `data` for the inline path of loads and stores: one array for each data mode, where
-// an entry is present only if the state entry of the same index allows that access in that mode and the page is plain
-// RAM. They hold host addresses and are dropped and rebuilt at will; dropping one never changes what the guest sees.
+// Each translation is one PCID's or global (SDM 3, 4.10.1 and 4.10.2.4); without CR4.PCIDE the PCID is 0. The inline
+// paths do not look here but in the fast entries (softmmu/fast_tlb.h), which are dropped and rebuilt at will.
 #pragma once
 
 #include <array>
-#include <bit>
 #include <memory>
 
 #include "base/types.h"
-#include "base/zeroed_array.h"
+#include "softmmu/fast_tlb.h"
 
 namespace bhvm {
-
-/// Who makes a data access. A fast array for each of the first three; kChecked has no fast entries, so that every
-/// access takes the slow path (alignment checking, data breakpoints).
-enum class DataMode : u8 {
-  kUser,                // CPL 3
-  kSupervisor,          // CPL 0-2, user pages refused (CR4.SMAP and not EFLAGS.AC)
-  kSupervisorOverUser,  // CPL 0-2, user pages allowed
-  kChecked,
-};
-inline constexpr unsigned kFastModes = 4;
 
 namespace tlb_flag {
 inline constexpr u64 kPresent = 1 << 0;
@@ -46,8 +34,8 @@ inline constexpr u64 kSize1G = 1 << 7;     // a 4 KiB piece of a 1 GiB page
 inline constexpr u64 kSize4M = 1 << 8;     // with kSize2M: the 4 MiB page of 32-bit paging
 }  // namespace tlb_flag
 
-/// One translation. `tag`: linear page address, plus 1 for a fetch entry made at CPL 3. `frame`: physical page address
-/// with tlb_flag bits below. Not present: frame == 0.
+/// One translation. `tag`: whose translation of which page it is (data_tag(), fetch_tag()). `frame`: physical page
+/// address with tlb_flag bits below. Not present: frame == 0.
 struct TlbEntry {
   u64 tag = 0;
   u64 frame = 0;
@@ -55,49 +43,18 @@ struct TlbEntry {
   PhysicalAddress page() const { return {frame & kPageMask}; }
 };
 
-inline constexpr unsigned kDataTlbEntries = 4096;
-inline constexpr unsigned kFetchTlbEntries = 1024;
+/// A translation belongs to a PCID, or is global and then every PCID's. No canonical address has bits 63 and 62, or 63
+/// and 61, apart.
+constexpr u64 data_tag(u64 linear, u16 pcid, bool global) {
+  return global ? (linear & kPageMask) ^ (u64{1} << 62) : (linear & kPageMask) | pcid;
+}
+constexpr u64 fetch_tag(u64 linear, u16 pcid, bool global, bool user) {
+  return data_tag(linear, pcid, global) ^ (user ? u64{1} << 61 : 0);
+}
 
 struct TlbState {
   std::array<TlbEntry, kDataTlbEntries> data{};
   std::array<TlbEntry, kFetchTlbEntries> fetch{};
-};
-
-/// What a fast entry compares: the linear address of the page's last byte. Never 0, so an entry of zeroes matches
-/// nothing and a new table needs no filling.
-constexpr u64 fast_tag(u64 linear) { return linear | kPageOffsetMask; }
-inline constexpr u64 kNoTag = 0;
-
-struct FastEntry {
-  u64 read_tag;   // fast_tag() of the page when a load may go straight to the host
-  u64 write_tag;  // the same for a store
-  u64 addend;     // host address = linear address + addend (modulo 2^64)
-  u64 unused;     // keeps the index a shift
-};
-
-constexpr unsigned data_tlb_index(u64 linear) { return (linear >> kPageShift) & (kDataTlbEntries - 1); }
-constexpr unsigned fetch_tlb_index(u64 linear) { return (linear >> kPageShift) & (kFetchTlbEntries - 1); }
-
-/// A set of TLB indices.
-template <unsigned kSize>
-class TlbIndexSet {
- public:
-  static constexpr unsigned kWords = kSize / 64;
-  bool test(unsigned index) const { return (words_[index / 64] >> (index % 64)) & 1; }
-  void set(unsigned index) { words_[index / 64] |= u64{1} << (index % 64); }
-  void clear(unsigned index) { words_[index / 64] &= ~(u64{1} << (index % 64)); }
-  /// Calls visit(index) for each member, ascending. `visit` may remove the index it is called with.
-  template <class Visit>
-  void for_each(Visit visit) const {
-    for (unsigned word = 0; word < kWords; ++word) {
-      for (u64 bits = words_[word]; bits != 0; bits &= bits - 1) {
-        visit(word * 64 + static_cast<unsigned>(std::countr_zero(bits)));
-      }
-    }
-  }
-
- private:
-  std::array<u64, kWords> words_{};
 };
 
 /// TlbState, its fast entries, and what makes flushing cheap: sets of the indices that are in use, derived from the
@@ -108,7 +65,25 @@ class Tlb {
 
   const TlbState& state() const { return *state_; }
   void set_state(const TlbState& state);
-  FastEntry* fast(DataMode mode) { return fast_.data() + static_cast<std::size_t>(mode) * kDataTlbEntries; }
+
+  /// From here on everything but set_state() and flush_all() is about this PCID and global translations.
+  void set_pcid(u16 pcid) {
+    pcid_ = pcid;
+    fast_.select(pcid);
+  }
+
+  /// The translation of a page, or nullptr.
+  const TlbEntry* find_data(u64 linear) const {
+    const TlbEntry& entry = state_->data[data_tlb_index(linear)];
+    const bool hit = entry.tag == data_tag(linear, pcid_, false) || entry.tag == data_tag(linear, pcid_, true);
+    return hit && entry.frame != 0 ? &entry : nullptr;
+  }
+  const TlbEntry* find_fetch(u64 linear, bool user) const {
+    const TlbEntry& entry = state_->fetch[fetch_tlb_index(linear)];
+    const bool hit =
+        entry.tag == fetch_tag(linear, pcid_, false, user) || entry.tag == fetch_tag(linear, pcid_, true, user);
+    return hit && entry.frame != 0 ? &entry : nullptr;
+  }
 
   /// Enters a translation over whatever has its index; drops the fast entries there. Addresses are page addresses,
   /// `flags` tlb_flag bits with kPresent.
@@ -116,38 +91,43 @@ class Tlb {
   void enter_fetch(LinearAddress page, bool user, PhysicalAddress frame, u64 flags);
 
   void flush_all();
+  /// Removes this PCID's translations, but not the global ones.
   void flush_non_global();
-  /// Removes all translations of a linear address, with all pieces of any large page that covers it.
+  /// Removes this PCID's and the global translations of a linear address, with all pieces of any large page that covers
+  /// it.
   void flush_page(LinearAddress linear);
   void flush_fetch();
 
-  /// Makes the fast entry at the page's index go straight to `host` for loads, or for loads and stores.
-  /// REQUIRES: the state entry at that index translates `page`.
+  FastEntry* fast(DataMode mode) { return fast_.data(mode); }
+  const FastFetchEntry* fast_fetch(bool user) const { return fast_.fetch(user); }
+  /// Makes the fast entry at the page's index go straight to `host` for loads, or for loads and stores, or to what the
+  /// state says for fetches. REQUIRES: find_data(page), or find_fetch(page, user).
   void fill_fast_read(DataMode mode, LinearAddress page, const u8* host);
   void fill_fast_write(DataMode mode, LinearAddress page, u8* host);
+  void fill_fast_fetch(LinearAddress page, bool user);
   /// Drops the fast entries that lead to a physical page, or all of them. The state stays.
   void drop_fast(PhysicalAddress frame);
-  void drop_all_fast();
+  void drop_all_fast() { fast_.drop_all(); }
 
  private:
   using DataSet = TlbIndexSet<kDataTlbEntries>;
   using FetchSet = TlbIndexSet<kFetchTlbEntries>;
 
-  void enter(TlbEntry& entry, u64 tag, u64 frame);
+  bool is_ours(const TlbEntry& entry) const;
+  bool covers(const TlbEntry& entry, u64 linear) const;
   void remove_data(unsigned index);
   void remove_fetch(unsigned index);
-  void drop_fast_at(unsigned index);
   void note_data(unsigned index);
   void note_fetch(unsigned index);
   u16& large_pieces_near(u64 linear) { return large_pieces_[((linear >> 30) ^ (linear >> 39)) % large_pieces_.size()]; }
 
   std::unique_ptr<TlbState> state_;
-  ZeroedArray<FastEntry> fast_;  // kFastModes tables, one behind the other
+  FastTlb fast_;
+  u16 pcid_ = 0;
   DataSet data_used_;
   DataSet data_non_global_;
   FetchSet fetch_used_;
   FetchSet fetch_non_global_;
-  std::array<DataSet, kFastModes> fast_used_;
   // How many pieces of large pages are entered, by a hash of the 1 GiB region they lie in: most INVLPGs find 0 there
   // and need not look through the whole TLB for pieces.
   std::array<u16, 64> large_pieces_{};

@@ -34,12 +34,13 @@ inline constexpr u64 kOsfxsr = u64{1} << 9;
 inline constexpr u64 kOsxmmexcpt = u64{1} << 10;
 inline constexpr u64 kUmip = u64{1} << 11;
 inline constexpr u64 kFsgsbase = u64{1} << 16;
+inline constexpr u64 kPcide = u64{1} << 17;
 inline constexpr u64 kOsxsave = u64{1} << 18;
 inline constexpr u64 kSmep = u64{1} << 20;
 inline constexpr u64 kSmap = u64{1} << 21;
-/// What this processor has; any other bit set is #GP(0). VME, PVI, MCE and PCID are not claimed by CPUID.
-inline constexpr u64 kSupported =
-    kTsd | kDe | kPse | kPae | kPge | kPce | kOsfxsr | kOsxmmexcpt | kUmip | kFsgsbase | kOsxsave | kSmep | kSmap;
+/// What this processor has; any other bit set is #GP(0). VME, PVI and MCE are not claimed by CPUID.
+inline constexpr u64 kSupported = kTsd | kDe | kPse | kPae | kPge | kPce | kOsfxsr | kOsxmmexcpt | kUmip | kFsgsbase |
+                                  kPcide | kOsxsave | kSmep | kSmap;
 }  // namespace cr4
 
 namespace efer {

@@ -43,7 +43,7 @@ bool write_cr0(Cpu& cpu, u64 value) {
       if ((s.cr4 & cr4::kPae) == 0 || long_code || tss16) return general_protection(cpu);
       efer_value |= efer::kLma;
     } else if (!pg) {
-      if (cpu.code64()) return general_protection(cpu);
+      if (cpu.code64() || (s.cr4 & cr4::kPcide) != 0) return general_protection(cpu);
       efer_value &= ~efer::kLma;
     }
   }
@@ -61,8 +61,12 @@ bool write_cr0(Cpu& cpu, u64 value) {
   return true;
 }
 
+/// Bit 63 under CR4.PCIDE: translations stay (SDM 3, 4.10.4.1).
 bool write_cr3(Cpu& cpu, u64 value) {
   CpuState& s = cpu.s;
+  constexpr u64 kNoFlush = u64{1} << 63;
+  const bool keep = (s.cr4 & cr4::kPcide) != 0 && (value & kNoFlush) != 0;
+  if (keep) value &= ~kNoFlush;
   if (cpu.long_mode() && (value & ~kPhysicalAddressMask) != 0) return general_protection(cpu);
   if (pae_paging(s.cr0, s.cr4, s.msr.efer)) {
     std::array<u64, 4> pdpte{};
@@ -71,7 +75,11 @@ bool write_cr3(Cpu& cpu, u64 value) {
   }
   s.cr3 = value;
   cpu.update_mode();
-  cpu.flush_tlb_non_global();
+  if (keep) {
+    cpu.forget_fetch_page();
+  } else {
+    cpu.flush_tlb_non_global();
+  }
   return true;
 }
 
@@ -80,6 +88,8 @@ bool write_cr4(Cpu& cpu, u64 value) {
   if ((value & ~cr4::kSupported) != 0) return general_protection(cpu);
   if (cpu.long_mode() && (value & cr4::kPae) == 0) return general_protection(cpu);
   const u64 changed = value ^ s.cr4;
+  const bool sets_pcide = (changed & value & cr4::kPcide) != 0;
+  if (sets_pcide && (!cpu.long_mode() || (s.cr3 & kPageOffsetMask) != 0)) return general_protection(cpu);
   constexpr u64 kReloads = cr4::kPae | cr4::kPge | cr4::kPse | cr4::kSmep;
   if ((changed & kReloads) != 0 && pae_paging(s.cr0, value, s.msr.efer)) {
     std::array<u64, 4> pdpte{};
@@ -88,7 +98,7 @@ bool write_cr4(Cpu& cpu, u64 value) {
   }
   s.cr4 = value;
   cpu.update_mode();
-  if ((changed & (kReloads | cr4::kSmap)) != 0) cpu.flush_tlb_all();
+  if ((changed & (kReloads | cr4::kSmap | cr4::kPcide)) != 0) cpu.flush_tlb_all();
   return true;
 }
 

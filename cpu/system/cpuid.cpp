@@ -23,6 +23,7 @@ constexpr CpuFeature kFeatures[] = {
     {0x01, 0, kEcxReg, 1, "PCLMULQDQ"},
     {0x01, 0, kEcxReg, 9, "SSSE3"},
     {0x01, 0, kEcxReg, 13, "CMPXCHG16B"},
+    {0x01, 0, kEcxReg, 17, "PCID"},
     {0x01, 0, kEcxReg, 19, "SSE4.1"},
     {0x01, 0, kEcxReg, 20, "SSE4.2"},
     {0x01, 0, kEcxReg, 22, "MOVBE"},

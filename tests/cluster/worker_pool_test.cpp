@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <map>
 #include <vector>
 
 namespace bhvm {
@@ -30,11 +33,28 @@ TEST(WorkerPool, WakesWorkersThatSleep) {
   }
 }
 
-TEST(WorkerPool, NeedsNoWorkerForOneTask) {
-  WorkerPool pool(4);
-  std::thread::id ran_on;
-  pool.run(1, [&](u32) { ran_on = std::this_thread::get_id(); });
-  EXPECT_EQ(ran_on, std::this_thread::get_id());
+TEST(WorkerPool, DoesTheTasksThatAreNamed) {
+  WorkerPool pool(3);
+  for (const std::vector<u32>& tasks : {std::vector<u32>{}, {5}, {3}, {1, 4, 7}, {0, 1, 2, 8}}) {
+    std::array<u32, 9> done{};
+    pool.run(tasks, [&](u32 t) { ++done[t]; });
+    for (u32 t = 0; t < done.size(); ++t) EXPECT_EQ(done[t], std::ranges::count(tasks, t)) << t;
+  }
+}
+
+TEST(WorkerPool, ATaskStaysWithItsThread) {
+  WorkerPool pool(2);
+  std::array<std::map<std::thread::id, u32>, 2> ran;
+  for (int epoch = 0; epoch < 2000; ++epoch) {
+    const u32 t = static_cast<u32>(epoch) % 2;
+    const std::array<u32, 1> tasks{t};
+    pool.run(tasks, [&](u32) { ++ran[t][std::this_thread::get_id()]; });
+  }
+  EXPECT_EQ(ran[0].size(), 1u);  // the caller's
+  EXPECT_EQ(ran[0].begin()->first, std::this_thread::get_id());
+  u32 of_others = 0;  // on a busy host the caller may have to do some
+  for (const auto& [thread, count] : ran[1]) of_others += thread != std::this_thread::get_id() ? count : 0;
+  EXPECT_GT(of_others, 0u);
 }
 
 }  // namespace

@@ -210,10 +210,14 @@ TEST(Mmu, HostPointersAreInvisible) {
       const u64 what = random.below(20);
       const u64 value = random.next();
       const auto mode = static_cast<DataMode>(random.below(3));
+      const u16 pcid = static_cast<u16>(random.below(8) == 0 ? random.below(3) : 0);
       const u64 bits = kP | (random.below(3) ? kRw : 0) | (random.below(3) ? kUs : 0) | (random.below(2) ? kG : 0);
       std::array<u64, 2> seen{};
       std::size_t at = 0;
       for (Machine* machine : {&quiet, &disturbed}) {
+        PagingControls controls = machine->controls;
+        controls.pcid = pcid;
+        machine->mmu.set_controls(controls);
         Accessor accessor{*machine, mode};
         switch (what) {
           case 0:

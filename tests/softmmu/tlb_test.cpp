@@ -9,14 +9,8 @@ namespace {
 
 constexpr u64 kRights = tlb_flag::kPresent | tlb_flag::kWritable | tlb_flag::kDirty;
 
-bool has_data(const Tlb& tlb, u64 page) {
-  const TlbEntry& entry = tlb.state().data[data_tlb_index(page)];
-  return entry.frame != 0 && entry.tag == page;
-}
-bool has_fetch(const Tlb& tlb, u64 page, bool user) {
-  const TlbEntry& entry = tlb.state().fetch[fetch_tlb_index(page)];
-  return entry.frame != 0 && entry.tag == (page | (user ? 1 : 0));
-}
+bool has_data(const Tlb& tlb, u64 page) { return tlb.find_data(page) != nullptr; }
+bool has_fetch(const Tlb& tlb, u64 page, bool user) { return tlb.find_fetch(page, user) != nullptr; }
 
 TEST(Tlb, ReplacesWhatHasTheSameIndex) {
   Tlb tlb;
@@ -109,6 +103,34 @@ TEST(Tlb, FlushPageTakesGlobalAndBothPrivileges) {
   EXPECT_TRUE(has_data(tlb, 0x2000));
 }
 
+TEST(Tlb, TranslationsBelongToPcids) {
+  Tlb tlb;
+  tlb.set_pcid(1);
+  tlb.enter_data({0x1000}, {0x5000}, kRights);
+  tlb.enter_fetch({0x1000}, true, {0x5000}, kRights);
+  tlb.enter_data({0x2000}, {0x6000}, kRights | tlb_flag::kGlobal);
+  tlb.enter_fetch({0x2000}, false, {0x6000}, kRights | tlb_flag::kGlobal);
+  tlb.set_pcid(2);
+  EXPECT_FALSE(has_data(tlb, 0x1000));
+  EXPECT_FALSE(has_fetch(tlb, 0x1000, true));
+  EXPECT_TRUE(has_data(tlb, 0x2000));
+  EXPECT_TRUE(has_fetch(tlb, 0x2000, false));
+  tlb.enter_data({0x3000}, {0x7000}, kRights);
+  tlb.flush_non_global();
+  tlb.flush_page({0x1000});
+  EXPECT_FALSE(has_data(tlb, 0x3000));
+  tlb.set_pcid(1);
+  EXPECT_TRUE(has_data(tlb, 0x1000));
+  EXPECT_TRUE(has_fetch(tlb, 0x1000, true));
+  tlb.flush_page({0x2000});
+  tlb.set_pcid(2);
+  EXPECT_FALSE(has_data(tlb, 0x2000));
+  EXPECT_FALSE(has_fetch(tlb, 0x2000, false));
+  tlb.set_pcid(1);
+  tlb.flush_all();
+  EXPECT_FALSE(has_data(tlb, 0x1000));
+}
+
 struct LargePage {
   u64 flags;
   u64 size;
@@ -147,6 +169,68 @@ TEST(Tlb, PiecesOfLargePagesAreCountedDownAgain) {
   EXPECT_FALSE(has_data(tlb, base));
 }
 
+/// Fast entries against the state, with more PCIDs than there are contexts: whatever is there, the state allows.
+TEST(Tlb, FastEntriesStandOnlyOverTheirTranslations) {
+  RandomStream random(24, 0, "tlb test");
+  constexpr u64 kPages = 40;
+  static std::array<u8, 4 * kPageSize> host;
+  Tlb tlb;
+  u64 seen = 0;
+  for (int round = 0; round < 50000; ++round) {
+    tlb.set_pcid(static_cast<u16>(random.below(2 * FastTlb::kContexts)));
+    const u64 linear = random.below(kPages) * kPageSize + (random.below(2) != 0 ? u64{1} << 32 : 0);
+    const u64 frame = random.below(4) * kPageSize;
+    const u64 flags = kRights | (random.below(4) == 0 ? tlb_flag::kGlobal : 0);
+    const bool user = random.below(2) == 0;
+    const auto mode = static_cast<DataMode>(random.below(3));
+    switch (random.below(16)) {
+      case 0:
+        tlb.flush_non_global();
+        break;
+      case 1:
+        tlb.flush_page({linear});
+        break;
+      case 2:
+        if (random.below(50) == 0) tlb.flush_all();
+        break;
+      case 3:
+        tlb.drop_fast({frame});
+        break;
+      case 4:
+        if (random.below(50) == 0) tlb.drop_all_fast();
+        break;
+      case 5:
+      case 6:
+        if (tlb.find_fetch(linear, user) == nullptr) tlb.enter_fetch({linear}, user, {frame}, flags);
+        tlb.fill_fast_fetch({linear}, user);
+        break;
+      default:
+        if (tlb.find_data(linear) == nullptr) tlb.enter_data({linear}, {frame}, flags);
+        tlb.fill_fast_write(mode, {linear}, host.data() + tlb.find_data(linear)->page().value);
+    }
+    for (u64 page = 0; page < kPages; ++page) {
+      for (const u64 base : {u64{0}, u64{1} << 32}) {
+        const u64 at = base + page * kPageSize;
+        for (const DataMode each : {DataMode::kUser, DataMode::kSupervisor, DataMode::kSupervisorOverUser}) {
+          const FastEntry& fast = tlb.fast(each)[data_tlb_index(at)];
+          if (fast.read_tag != fast_tag(at)) continue;
+          ++seen;
+          ASSERT_NE(tlb.find_data(at), nullptr) << round;
+          ASSERT_EQ(reinterpret_cast<u8*>(at + fast.addend), host.data() + tlb.find_data(at)->page().value) << round;
+        }
+        for (const bool of_user : {false, true}) {
+          const FastFetchEntry& fast = tlb.fast_fetch(of_user)[fetch_tlb_index(at)];
+          if (fast.tag != fast_tag(at)) continue;
+          ++seen;
+          ASSERT_NE(tlb.find_fetch(at, of_user), nullptr) << round;
+          ASSERT_EQ(fast.page, tlb.find_fetch(at, of_user)->page().value) << round;
+        }
+      }
+    }
+  }
+  EXPECT_GT(seen, 100000u);
+}
+
 /// All bookkeeping is derived from the state: a TLB restored at any moment behaves like the one that lived on.
 TEST(Tlb, ARestoredOneGoesOnTheSame) {
   RandomStream random(23, 0, "tlb test");
@@ -159,7 +243,9 @@ TEST(Tlb, ARestoredOneGoesOnTheSame) {
     const u64 flags = kRights | (random.below(2) ? tlb_flag::kGlobal : 0) | kSizes[random.below(4)];
     const u64 what = random.below(40);
     const bool user = random.below(2) == 0;
+    const u16 pcid = static_cast<u16>(random.below(3));
     for (Tlb* each : {&tlb, &restored}) {
+      each->set_pcid(pcid);
       if (what == 0)
         each->flush_non_global();
       else if (what == 1 && round % 10 == 0)

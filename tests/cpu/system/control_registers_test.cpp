@@ -74,10 +74,79 @@ TEST(ControlRegisters, Cr4Rules) {
   ASSERT_TRUE(done(m));
   EXPECT_EQ(m.reg(kRbx), cr4::kSupported & ~(cr4::kSmep | cr4::kSmap));
   for (const u64 v :
-       {value & ~cr4::kPae, value | cr4::kVme, value | (1 << 13), value | (1 << 17), value | (u64{1} << 40)}) {
+       {value & ~cr4::kPae, value | cr4::kVme, value | (1 << 13), value | (1 << 22), value | (u64{1} << 40)}) {
     SystemMachine refused;
     mov_to_cr(refused, 4, v);
     EXPECT_TRUE(refused.ended_in(vector::kGeneralProtection)) << std::hex << v;
+  }
+}
+
+TEST(ControlRegisters, PcidRules) {
+  SystemMachine refused;  // CR3[11:0] must be zero when PCIDs are turned on
+  mov_to_cr(refused, 3, kPageTables | 0x18);
+  ASSERT_TRUE(done(refused));
+  mov_to_cr(refused, 4, refused.cpu.s.cr4 | cr4::kPcide);
+  EXPECT_TRUE(refused.ended_in(vector::kGeneralProtection));
+  SystemMachine narrow(true);
+  mov_to_cr(narrow, 4, narrow.cpu.s.cr4 | cr4::kPcide);
+  EXPECT_TRUE(narrow.ended_in(vector::kGeneralProtection));
+
+  SystemMachine reserved;
+  mov_to_cr(reserved, 3, kPageTables | (u64{1} << 63));  // without PCIDs
+  EXPECT_TRUE(reserved.ended_in(vector::kGeneralProtection));
+
+  SystemMachine m;
+  mov_to_cr(m, 4, m.cpu.s.cr4 | cr4::kPcide);
+  ASSERT_TRUE(done(m));
+  mov_to_cr(m, 3, kPageTables | 0xABC | (u64{1} << 63));
+  ASSERT_TRUE(done(m));
+  EXPECT_EQ(m.reg(kRbx), kPageTables | 0xABC);  // bit 63 is not kept
+  mov_to_cr(m, 4, m.cpu.s.cr4 & ~cr4::kPcide);
+  EXPECT_TRUE(done(m));
+}
+
+/// What a load sees after the page's entry was changed and CR3 written, once or through another PCID and back.
+struct PcidRow {
+  const char* name;
+  u64 first, second;  // CR3's low bits and bit 63; `second` 0: no second write
+  bool global;
+  bool new_page;  // the load walks the tables anew
+};
+
+TEST(ControlRegisters, TranslationsBelongToPcids) {
+  constexpr u64 kKeep = u64{1} << 63;
+  const PcidRow rows[] = {
+      {"flush", 1, 0, false, true},
+      {"flush, global", 1, 0, true, false},
+      {"keep", 1 | kKeep, 0, false, false},
+      {"another", 2 | kKeep, 0, false, true},
+      {"another, global", 2 | kKeep, 0, true, false},
+      {"another flushed and back", 2, 1 | kKeep, false, false},
+      {"another and back with a flush", 2 | kKeep, 1, false, true},
+      {"another and back with a flush, global", 2, 1, true, false},
+  };
+  for (const PcidRow& row : rows) {
+    SystemMachine m;
+    mov_to_cr(m, 4, m.cpu.s.cr4 | cr4::kPcide | cr4::kPge);
+    ASSERT_TRUE(done(m));
+    mov_to_cr(m, 3, kPageTables | 1);
+    ASSERT_TRUE(done(m));
+    const u64 entry = kPageTables + 0x2000 + 8 * 4;
+    m.write64(entry, (u64{8} << 20) | 0x87 | (row.global ? 0x100 : 0));
+    m.write64(u64{8} << 20, 0x1111);
+    m.write64(u64{10} << 20, 0x2222);
+    m.reg(kRbx) = u64{8} << 20;
+    m.reg(kRsi) = entry;
+    m.reg(kRdi) = (u64{10} << 20) | 0x87;
+    m.reg(kR8) = kPageTables | row.first;
+    m.reg(kR9) = row.second != 0 ? kPageTables | row.second : kPageTables | row.first | kKeep;
+    // mov rax,[rbx]; mov [rsi],rdi; mov rcx,[rbx]; mov cr3,r8; mov cr3,r9; mov rdx,[rbx]; hlt
+    m.run_program({0x48, 0x8B, 0x03, 0x48, 0x89, 0x3E, 0x48, 0x8B, 0x0B, 0x41, 0x0F,
+                   0x22, 0xD8, 0x41, 0x0F, 0x22, 0xD9, 0x48, 0x8B, 0x13, 0xF4});
+    EXPECT_EQ(m.exit, RunExit::kHalted) << row.name;
+    EXPECT_EQ(m.reg(kRax), 0x1111u) << row.name;
+    EXPECT_EQ(m.reg(kRcx), 0x1111u) << row.name;
+    EXPECT_EQ(m.reg(kRdx), row.new_page ? 0x2222u : 0x1111u) << row.name;
   }
 }
 

@@ -120,7 +120,7 @@ TEST(Cpuid, FeaturesAndControlBitsAgree) {
       {cr4::kSmep, "SMEP"},         {cr4::kSmap, "SMAP"},
       {cr4::kFsgsbase, "FSGSBASE"}, {cr4::kOsxsave, "XSAVE"},
       {cr4::kVme, "VME"},           {cr4::kMce, "MCE"},
-      {u64{1} << 13, "VMX"},        {u64{1} << 17, "PCID"},
+      {u64{1} << 13, "VMX"},        {cr4::kPcide, "PCID"},
       {u64{1} << 22, "PKU"},        {u64{1} << 12, "57-bit linear addresses"}};
   for (const auto& [bit, name] : bits) EXPECT_EQ((cr4::kSupported & bit) != 0, has_feature(name)) << name;
 }

@@ -1,0 +1,110 @@
+#include "softmmu/fast_tlb.h"
+
+namespace bhvm {
+namespace {
+
+u64 host_value(const u8* host) { return std::bit_cast<u64>(host); }
+
+}  // namespace
+
+FastTlb::FastTlb() : data_((kContexts + 1) * kContextEntries), fetch_(std::size_t{kContexts + 1} * kFetchTlbEntries) {
+  contexts_[current_].in_use = true;
+}
+
+void FastTlb::select(u16 pcid) {
+  if (contexts_[current_].pcid == pcid) return;
+  shared_data_non_global_.for_each([this](unsigned index) { clear_data(kShared, index); });
+  shared_fetch_non_global_.for_each([this](unsigned index) { clear_fetch(kShared, index); });
+  for (unsigned i = 0; i < kContexts; ++i) {
+    if (contexts_[i].in_use && contexts_[i].pcid == pcid) {
+      current_ = i;
+      return;
+    }
+  }
+  if (next_victim_ == current_) next_victim_ = (next_victim_ + 1) % kContexts;
+  current_ = next_victim_;
+  next_victim_ = (next_victim_ + 1) % kContexts;
+  clear(current_);
+  contexts_[current_].pcid = pcid;
+  contexts_[current_].in_use = true;
+}
+
+FastEntry& FastTlb::note_data(DataMode mode, unsigned index, bool global) {
+  const unsigned context = mode == DataMode::kSupervisor ? kShared : current_;
+  contexts_[context].data[static_cast<unsigned>(mode)].set(index);
+  data_contexts_[index] |= static_cast<ContextMask>(1u << context);
+  if (context == kShared && !global) shared_data_non_global_.set(index);
+  return data(mode)[index];
+}
+
+void FastTlb::fill_read(DataMode mode, LinearAddress page, const u8* host, bool global) {
+  FastEntry& entry = note_data(mode, data_tlb_index(page.value), global);
+  const u64 tag = fast_tag(page.value);
+  const u64 addend = host_value(host) - (page.value & kPageMask);
+  if (entry.write_tag != tag || entry.addend != addend) entry.write_tag = kNoTag;
+  entry.read_tag = tag;
+  entry.addend = addend;
+}
+
+void FastTlb::fill_write(DataMode mode, LinearAddress page, u8* host, bool global) {
+  const u64 tag = fast_tag(page.value);
+  note_data(mode, data_tlb_index(page.value), global) = {tag, tag, host_value(host) - (page.value & kPageMask), 0};
+}
+
+void FastTlb::fill_fetch(LinearAddress page, bool user, PhysicalAddress frame, bool global) {
+  const unsigned index = fetch_tlb_index(page.value);
+  const unsigned context = user ? current_ : kShared;
+  fetch_[std::size_t{context} * kFetchTlbEntries + index] = {fast_tag(page.value), frame.page().value};
+  contexts_[context].fetch.set(index);
+  fetch_contexts_[index] |= static_cast<ContextMask>(1u << context);
+  if (context == kShared && !global) shared_fetch_non_global_.set(index);
+}
+
+void FastTlb::clear_data(unsigned context, unsigned index) {
+  for (unsigned mode = 0; mode < kFastModes; ++mode) {
+    DataSet& used = contexts_[context].data[mode];
+    if (!used.test(index)) continue;
+    used.clear(index);
+    data_[context * kContextEntries + mode * kDataTlbEntries + index] = {};
+  }
+  data_contexts_[index] &= static_cast<ContextMask>(~(1u << context));
+  if (context == kShared) shared_data_non_global_.clear(index);
+}
+
+void FastTlb::clear_fetch(unsigned context, unsigned index) {
+  contexts_[context].fetch.clear(index);
+  fetch_[std::size_t{context} * kFetchTlbEntries + index] = {};
+  fetch_contexts_[index] &= static_cast<ContextMask>(~(1u << context));
+  if (context == kShared) shared_fetch_non_global_.clear(index);
+}
+
+void FastTlb::clear(unsigned context) {
+  for (const DataSet& used : contexts_[context].data) {
+    used.for_each([&](unsigned index) { clear_data(context, index); });
+  }
+  contexts_[context].fetch.for_each([&](unsigned index) { clear_fetch(context, index); });
+}
+
+void FastTlb::drop_data(unsigned index) {
+  for (unsigned mask = data_contexts_[index]; mask != 0; mask &= mask - 1) {
+    clear_data(static_cast<unsigned>(std::countr_zero(mask)), index);
+  }
+}
+
+void FastTlb::drop_fetch(unsigned index) {
+  for (unsigned mask = fetch_contexts_[index]; mask != 0; mask &= mask - 1) {
+    clear_fetch(static_cast<unsigned>(std::countr_zero(mask)), index);
+  }
+}
+
+void FastTlb::drop_all() {
+  for (unsigned context = 0; context <= kContexts; ++context) clear(context);
+}
+
+void FastTlb::drop_all_fetch() {
+  for (unsigned context = 0; context <= kContexts; ++context) {
+    contexts_[context].fetch.for_each([&](unsigned index) { clear_fetch(context, index); });
+  }
+}
+
+}  // namespace bhvm
