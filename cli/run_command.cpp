@@ -91,6 +91,7 @@ Status Session::open() {
 
 Status Session::open_machine() {
   MachineConfig config;
+  std::shared_ptr<ElfImage> kernel;
   config.memory_bytes = options_.memory_bytes;
   config.seed = options_.seed;
   config.machine_id = options_.machine_id;
@@ -102,9 +103,10 @@ Status Session::open_machine() {
   if (!options_.kernel.empty()) {
     Result<std::vector<u8>> file = read_file(options_.kernel, "kernel");
     if (!file) return file.error();
-    Result<ElfImage> kernel = ElfImage::parse(std::move(file).value(), options_.kernel);
-    if (!kernel) return kernel.error();
-    config.kernel = std::make_shared<const ElfImage>(std::move(kernel).value());
+    Result<ElfImage> image = ElfImage::parse(std::move(file).value(), options_.kernel);
+    if (!image) return image.error();
+    kernel = std::make_shared<ElfImage>(std::move(image).value());
+    config.kernel = kernel;
   }
   if (!options_.initrd.empty()) {
     Result<std::vector<u8>> file = read_file(options_.initrd, "initrd");
@@ -115,6 +117,7 @@ Status Session::open_machine() {
       options_.load.empty() ? Machine::create(config) : Machine::load(options_.load, config);
   if (!machine) return machine.error();
   machine_ = std::move(machine).value();
+  if (kernel != nullptr) kernel->release_segments();
   instructions_at_start_ = machine_->instructions();
   hashed_at_ = instructions_at_start_;
   return success();

@@ -59,7 +59,7 @@ const Block* CodeCache::block_at(PhysicalAddress address, u32 mode, const Physic
 }
 
 Decoded CodeCache::decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction*& insn) {
-  const Decoded decoded = DecodedShapes::of_this_thread().decode(bytes, (mode & mode::kCode64) != 0, insn);
+  const Decoded decoded = decoder_->decode(bytes, (mode & mode::kCode64) != 0, insn);
   insn->page_offset = page_offset;
   insn->mode = mode;
   return decoded;
@@ -88,6 +88,7 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   unsigned offset = start;
   u8 second_size = 0;
   builder_.begin(mode);
+  decoder_ = &DecodedShapes::of_this_thread();
   while (!builder_.ended() && builder_.instructions() < limit && offset < kPageSize) {
     Instruction* insn = nullptr;
     const u16 here = static_cast<u16>(offset);

@@ -36,7 +36,7 @@ struct CodeCacheStatistics {
 class CodeCache final : public MemoryObserver {
  public:
   static constexpr unsigned kMaxInstructions = 20;
-  static constexpr u64 kArenaBytes = u64{48} << 20;
+  static constexpr u64 kArenaBytes = u64{40} << 20;
 
   explicit CodeCache(GuestMemory& memory);
   ~CodeCache();
@@ -92,6 +92,7 @@ class CodeCache final : public MemoryObserver {
   static constexpr u64 kFirstPlace = sizeof(Block);
 
   GuestMemory& memory_;
+  DecodedShapes* decoder_ = nullptr;  // of the thread that builds a block, while it does
   BlockBuilder builder_;
   ZeroedArray<u32> buckets_;
   ZeroedArray<u32> pages_;  // the place of the first block of each RAM page

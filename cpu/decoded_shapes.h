@@ -51,7 +51,7 @@ class DecodedShapes {
   static bool learn(const Key& key, Entry& entry);
   static void fill_in(Entry& entry, const u8* bytes);
 
-  static constexpr unsigned kEntryBits = 14;
+  static constexpr unsigned kEntryBits = 12;
 
   Decoder decoder_;
   ZeroedArray<Entry> entries_;

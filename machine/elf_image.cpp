@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 #include <gelf.h>
 #include <libelf.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
 #include <memory>
 #include <tuple>
+
+#include "base/check.h"
 
 namespace bhvm {
 namespace {
@@ -111,6 +114,7 @@ Status ElfImage::parse_headers() {
 }
 
 Status ElfImage::load(GuestMemory& memory, PhysicalAddress lowest) const {
+  BHVM_CHECK(!released_, "a kernel is loaded after its segments were released");
   for (const Segment& segment : segments_) {
     const u64 end = segment.physical + segment.memory_size;
     const bool fits = segment.physical >= lowest.value && memory.fill_zero({segment.physical}, segment.memory_size) &&
@@ -124,6 +128,17 @@ Status ElfImage::load(GuestMemory& memory, PhysicalAddress lowest) const {
     }
   }
   return success();
+}
+
+void ElfImage::release_segments() {
+  released_ = true;
+  for (const Segment& segment : segments_) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(file_.data()) + segment.offset;
+    const std::uintptr_t first = (begin + kPageSize - 1) & kPageMask;
+    const std::uintptr_t end = (begin + segment.file_size) & kPageMask;
+    // Private memory of this process: the pages read as zero afterwards, and take nothing.
+    if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+  }
 }
 
 const std::vector<ElfImage::Symbol>& ElfImage::symbols() const {

@@ -28,6 +28,10 @@ class ElfImage {
   /// them does not lie in RAM between `lowest` and the end.
   Status load(GuestMemory& memory, PhysicalAddress lowest) const;
 
+  /// Gives the host back what the segments take in memory, for whoever loads the image once: load() must not be called
+  /// any more. Symbols stay (unless the file has them inside a segment, which no kernel does).
+  void release_segments();
+
   /// e_entry: for a Linux kernel the physical address of startup_64.
   PhysicalAddress entry() const { return entry_; }
   /// The first physical address behind all segments.
@@ -60,6 +64,7 @@ class ElfImage {
   std::vector<u8> file_;
   std::string name_;
   std::vector<Segment> segments_;
+  bool released_ = false;
   struct LazySymbols {
     std::once_flag once;
     std::vector<Symbol> all;

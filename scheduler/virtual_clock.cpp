@@ -19,6 +19,9 @@ VirtualClock::VirtualClock(u64 numerator, u64 denominator, u64 power_on_ns) {
 }
 
 u64 VirtualClock::time_at(u64 instructions) const {
+  if (state_.rate_numerator == 1 && state_.rate_denominator == 1) {  // spares the division
+    return saturate(u128{instructions - state_.base_instructions} + state_.base_ns + state_.idle_ns);
+  }
   const u128 product = static_cast<u128>(instructions - state_.base_instructions) * state_.rate_numerator;
   return saturate(product / state_.rate_denominator + state_.base_ns + state_.idle_ns);
 }

@@ -126,8 +126,8 @@ struct GuestMemory::Impl {
     return *copy;
   }
 
-  /// The page's bytes, about to change: this memory's own, and out of the total.
-  u8* own_bytes(u64 index) {
+  /// The page's bytes, about to change: this memory's own, and out of the total. `all_change`: whatever they were.
+  u8* own_bytes(u64 index, bool all_change = false) {
     Slot& slot = slots[index / kPagesPerChunk];
     const u64 in_chunk = index % kPagesPerChunk;
     HostPage*& page = own_chunk(slot).pages[in_chunk];
@@ -138,11 +138,11 @@ struct GuestMemory::Impl {
     }
     if (slot.handed_out.test(in_chunk)) drop_host_pointers(slot, in_chunk, index);
     HostPage* copy = cache.allocate();
-    if (page == nullptr) {
-      std::memset(copy->bytes, 0, kPageSize);
-    } else {
-      std::memcpy(copy->bytes, page->bytes, kPageSize);
+    if (page != nullptr) {
+      if (!all_change) std::memcpy(copy->bytes, page->bytes, kPageSize);
       cache.release(page);
+    } else if (!all_change) {
+      std::memset(copy->bytes, 0, kPageSize);
     }
     page = copy;
     return copy->bytes;
@@ -316,7 +316,8 @@ bool GuestMemory::write(PhysicalAddress address, const void* bytes, u64 size) {
   if (!impl_->is_ram(address.value, size)) return false;
   impl_->for_each_page(address.value, size, [&](u64 at, u64 index, u64 piece, u64 done) {
     impl_->report_code(at, index, piece);
-    std::memcpy(impl_->own_bytes(index) + at % kPageSize, static_cast<const u8*>(bytes) + done, piece);
+    u8* const page = impl_->own_bytes(index, piece == kPageSize);
+    std::memcpy(page + at % kPageSize, static_cast<const u8*>(bytes) + done, piece);
   });
   return true;
 }

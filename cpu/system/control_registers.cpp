@@ -246,17 +246,26 @@ bool hlt(Cpu& cpu, const Op&) {
 
 u64 time_stamp(const Cpu& cpu) { return cpu.port.tsc_at(cpu.s.instructions) + cpu.s.msr.tsc_adjust; }
 
-bool rdtsc(Cpu& cpu, const Op&) {
+namespace {
+
+/// Reads it within the dispatch. Nothing but the registers changes, and no floating point is in the board's clocks.
+[[gnu::noinline]] bool read_time_stamp(Cpu& cpu, u64 instructions) {
   if (!time_stamp_allowed(cpu)) return false;
-  write_edx_eax(cpu, time_stamp(cpu));
+  write_edx_eax(cpu, cpu.port.tsc_at(instructions) + cpu.s.msr.tsc_adjust);
   return true;
 }
 
-bool rdtscp(Cpu& cpu, const Op&) {
-  if (!time_stamp_allowed(cpu)) return false;
-  write_edx_eax(cpu, time_stamp(cpu));
+}  // namespace
+
+BHVM_HANDLER(rdtsc) {
+  if (!read_time_stamp(cpu, cpu.limit - static_cast<u64>(budget + op->remaining))) BHVM_FAULT;
+  BHVM_NEXT;
+}
+
+BHVM_HANDLER(rdtscp) {
+  if (!read_time_stamp(cpu, cpu.limit - static_cast<u64>(budget + op->remaining))) BHVM_FAULT;
   cpu.s.gpr[kRcx] = static_cast<u32>(cpu.s.msr.tsc_aux);
-  return true;
+  BHVM_NEXT;
 }
 
 bool rdpmc(Cpu& cpu, const Op&) { return general_protection(cpu); }  // no counter exists

@@ -18,9 +18,11 @@ bool invlpg(Cpu& cpu, const Op& op);         // the address
 bool clflush(Cpu& cpu, const Op& op);        // the address
 bool cache_nothing(Cpu& cpu, const Op& op);  // INVD, WBINVD: no caches
 bool hlt(Cpu& cpu, const Op& op);
-bool rdtsc(Cpu& cpu, const Op& op);
-bool rdtscp(Cpu& cpu, const Op& op);
 bool rdpmc(Cpu& cpu, const Op& op);
+
+// These run inside a block: guests read the time in loops.
+BHVM_HANDLER(rdtsc);
+BHVM_HANDLER(rdtscp);
 
 /// IA32_TIME_STAMP_COUNTER as the current instruction sees it.
 u64 time_stamp(const Cpu& cpu);

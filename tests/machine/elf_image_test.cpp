@@ -56,6 +56,18 @@ TEST(ElfImage, SymbolisesLinearAndBootTimeAddresses) {
   EXPECT_EQ(image.find_symbol("missing"), std::nullopt);
 }
 
+TEST(ElfImage, SymbolsOutliveTheSegments) {
+  ElfBuilder builder = good();
+  builder.segments[0].bytes.resize(0x10000, 0xCC);  // whole pages, to be given back
+  builder.segments[0].memory_size = 0x10000;
+  ElfImage image = ElfImage::parse(builder.build(), "vmlinux").value();
+  GuestMemory memory = GuestMemory::create(64 << 20).value();
+  ASSERT_TRUE(image.load(memory, {0x100000}).ok());
+  image.release_segments();
+  EXPECT_EQ(image.symbolise(0xFFFFFFFF81000012), "startup_64+0x12");
+  EXPECT_DEATH((void)image.load(memory, {0x100000}), "released");
+}
+
 TEST(ElfImage, SaysWhatIsWrongWithAFile) {
   EXPECT_THAT(error_of({}), HasSubstr("not an ELF file"));
   EXPECT_THAT(error_of(std::vector<u8>(100, 'x')), HasSubstr("not an ELF file"));
