@@ -153,10 +153,8 @@ void CodeCache::remove(Block* block) {
 }
 
 bool CodeCache::holds_end_of(const Block* block, PhysicalAddress second_page) const {
-  if (!memory_.is_ram(second_page)) return false;
-  std::array<u8, kLongestInstruction> bytes{};
-  memory_.read(second_page, bytes.data(), block->second_size);
-  return std::memcmp(bytes.data(), block->ops() + block->second_at, block->second_size) == 0;
+  const u8* bytes = memory_.peek_page(second_page);
+  return bytes != nullptr && std::memcmp(bytes, block->ops() + block->second_at, block->second_size) == 0;
 }
 
 bool CodeCache::revalidate(const Block* block, PhysicalAddress second_page) {
