@@ -20,6 +20,15 @@ void relax() {
 #endif
 }
 
+/// The wait number `spin` of somebody who does not sleep yet; after kSpins + kYields of them it is time to.
+void wait_awake(int spin) {
+  if (spin < kSpins) {
+    relax();
+  } else {
+    std::this_thread::yield();
+  }
+}
+
 }  // namespace
 
 WorkerPool::WorkerPool(unsigned jobs) : queues_(std::max(jobs, 1U)) {
@@ -59,10 +68,8 @@ void WorkerPool::run(std::span<const u32> tasks, const std::function<void(u32)>&
   for (int spin = 0;; ++spin) {
     const u32 left = unfinished_.load(std::memory_order_acquire);
     if (left == 0) return;
-    if (spin < kSpins) {
-      relax();
-    } else if (spin < kSpins + kYields) {
-      std::this_thread::yield();
+    if (spin < kSpins + kYields) {
+      wait_awake(spin);
     } else {
       unfinished_.wait(left, std::memory_order_acquire);
     }
@@ -106,11 +113,7 @@ void WorkerPool::loop(unsigned thread) {
   while (!quit_.load(std::memory_order_acquire)) {
     u32 epoch = epoch_.load(std::memory_order_acquire);
     for (int spin = 0; epoch == seen && spin < kSpins + kYields; ++spin) {
-      if (spin < kSpins) {
-        relax();
-      } else {
-        std::this_thread::yield();
-      }
+      wait_awake(spin);
       epoch = epoch_.load(std::memory_order_acquire);
     }
     if (epoch == seen) {

@@ -5,26 +5,11 @@
 
 #include "cpu/code_cache.h"
 #include "cpu/cpu.h"
+#include "cpu/system/control_bits.h"
 
 namespace bhvm {
 namespace {
 
-constexpr u64 kCr0Mp = 1 << 1;
-constexpr u64 kCr0Em = 1 << 2;
-constexpr u64 kCr0Ts = 1 << 3;
-constexpr u64 kCr0Wp = 1 << 16;
-constexpr u64 kCr0Am = 1 << 18;
-constexpr u64 kCr0Pg = u64{1} << 31;
-constexpr u64 kCr4Pse = 1 << 4;
-constexpr u64 kCr4Pae = 1 << 5;
-constexpr u64 kCr4Pge = 1 << 7;
-constexpr u64 kCr4Osfxsr = 1 << 9;
-constexpr u64 kCr4Pcide = 1 << 17;
-constexpr u64 kCr4Osxsave = 1 << 18;
-constexpr u64 kCr4Smep = 1 << 20;
-constexpr u64 kCr4Smap = 1 << 21;
-constexpr u64 kEferNxe = 1 << 11;
-constexpr u64 kDr7Enabled = 0xFF;
 constexpr u32 kMxcsrMasks = 0x1F80;
 
 bool flat(const SegmentState& segment, bool data) {
@@ -38,7 +23,7 @@ bool flat(const SegmentState& segment, bool data) {
 
 u32 mode_key(const CpuState& s) {
   u32 key = 0;
-  if ((s.msr.efer & (1 << 10)) != 0 && (s.segments[kCs].attributes & descriptor::kLong) != 0) {
+  if ((s.msr.efer & efer::kLma) != 0 && (s.segments[kCs].attributes & descriptor::kLong) != 0) {
     key |= mode::kCode64;
   } else {
     if ((s.segments[kCs].attributes & descriptor::kBig) != 0) key |= mode::kCode32;
@@ -48,16 +33,16 @@ u32 mode_key(const CpuState& s) {
       key |= mode::kFlat;
     }
   }
-  const bool emulate = (s.cr0 & kCr0Em) != 0;
-  const bool switched = (s.cr0 & kCr0Ts) != 0;
+  const bool emulate = (s.cr0 & cr0::kEm) != 0;
+  const bool switched = (s.cr0 & cr0::kTs) != 0;
   if (emulate) key |= mode::kEmulate;
   if (switched) key |= mode::kTaskSwitched;
-  if ((s.cr0 & kCr0Mp) != 0) key |= mode::kMonitorFpu;
+  if ((s.cr0 & cr0::kMp) != 0) key |= mode::kMonitorFpu;
   if (!emulate && !switched) {
     key |= mode::kFpuUsable;
-    if ((s.cr4 & kCr4Osfxsr) != 0) key |= mode::kSseUsable;
+    if ((s.cr4 & cr4::kOsfxsr) != 0) key |= mode::kSseUsable;
   }
-  if ((s.cr4 & kCr4Osxsave) != 0) key |= mode::kXsave;
+  if ((s.cr4 & cr4::kOsxsave) != 0) key |= mode::kXsave;
   if ((s.mxcsr & kMxcsrMasks) != kMxcsrMasks) key |= mode::kSseExceptions;
   return key;
 }
@@ -80,13 +65,13 @@ void Cpu::update_mode() {
   }
 
   const bool access_control = (s.rflags & rflags::kAc) != 0;
-  const bool alignment = user != 0 && access_control && (s.cr0 & kCr0Am) != 0;
-  if (alignment || (s.dr7 & kDr7Enabled) != 0) {
+  const bool alignment = user != 0 && access_control && (s.cr0 & cr0::kAm) != 0;
+  if (alignment || (s.dr7 & dr7::kEnables) != 0) {
     data_mode = DataMode::kChecked;
   } else if (user != 0) {
     data_mode = DataMode::kUser;
   } else {
-    data_mode = (s.cr4 & kCr4Smap) != 0 && !access_control ? DataMode::kSupervisor : DataMode::kSupervisorOverUser;
+    data_mode = (s.cr4 & cr4::kSmap) != 0 && !access_control ? DataMode::kSupervisor : DataMode::kSupervisorOverUser;
   }
   fast = mmu.fast(data_mode);
   fetch_tlb = mmu.fast_fetch(user != 0);
@@ -95,17 +80,17 @@ void Cpu::update_mode() {
 void Cpu::update_paging() {
   PagingControls paging;
   paging.cr3 = s.cr3;
-  paging.pcid = (s.cr4 & kCr4Pcide) != 0 ? static_cast<u16>(s.cr3 & 0xFFF) : u16{0};
+  paging.pcid = (s.cr4 & cr4::kPcide) != 0 ? static_cast<u16>(s.cr3 & 0xFFF) : u16{0};
   paging.pdpte = s.pdpte;
-  paging.pg = (s.cr0 & kCr0Pg) != 0;
-  paging.pae = (s.cr4 & kCr4Pae) != 0;
+  paging.pg = (s.cr0 & cr0::kPg) != 0;
+  paging.pae = (s.cr4 & cr4::kPae) != 0;
   paging.lma = long_mode();
-  paging.pse = (s.cr4 & kCr4Pse) != 0;
-  paging.pge = (s.cr4 & kCr4Pge) != 0;
-  paging.wp = (s.cr0 & kCr0Wp) != 0;
-  paging.smep = (s.cr4 & kCr4Smep) != 0;
-  paging.smap = (s.cr4 & kCr4Smap) != 0;
-  paging.nxe = (s.msr.efer & kEferNxe) != 0;
+  paging.pse = (s.cr4 & cr4::kPse) != 0;
+  paging.pge = (s.cr4 & cr4::kPge) != 0;
+  paging.wp = (s.cr0 & cr0::kWp) != 0;
+  paging.smep = (s.cr4 & cr4::kSmep) != 0;
+  paging.smap = (s.cr4 & cr4::kSmap) != 0;
+  paging.nxe = (s.msr.efer & efer::kNxe) != 0;
   mmu.set_controls(paging);
 }
 

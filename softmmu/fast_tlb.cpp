@@ -101,10 +101,4 @@ void FastTlb::drop_all() {
   for (unsigned context = 0; context <= kContexts; ++context) clear(context);
 }
 
-void FastTlb::drop_all_fetch() {
-  for (unsigned context = 0; context <= kContexts; ++context) {
-    contexts_[context].fetch.for_each([&](unsigned index) { clear_fetch(context, index); });
-  }
-}
-
 }  // namespace bhvm

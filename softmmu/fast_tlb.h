@@ -99,7 +99,6 @@ class FastTlb {
   void drop_data(unsigned index);
   void drop_fetch(unsigned index);
   void drop_all();
-  void drop_all_fetch();
 
  private:
   using DataSet = TlbIndexSet<kDataTlbEntries>;

@@ -19,9 +19,7 @@ constexpr u64 kLinearBits = (u64{1} << 48) - 1;  // what a tag has of the addres
 
 Tlb::Tlb() : state_(std::make_unique<TlbState>()) {}
 
-bool Tlb::is_ours(const TlbEntry& entry) const {
-  return (entry.frame & tlb_flag::kGlobal) != 0 || (entry.tag & kPageOffsetMask) == pcid_;
-}
+bool Tlb::is_ours(const TlbEntry& entry) const { return entry.is_global() || (entry.tag & kPageOffsetMask) == pcid_; }
 
 bool Tlb::covers(const TlbEntry& entry, u64 linear) const {
   return ((entry.tag ^ linear) & kLinearBits & ~(page_size(entry.flags()) - 1)) == 0 && is_ours(entry);
@@ -38,7 +36,7 @@ void Tlb::note_data(unsigned index) {
   const TlbEntry& entry = state_->data[index];
   if (entry.frame == 0) return;
   data_used_.set(index);
-  if ((entry.frame & tlb_flag::kGlobal) == 0) data_non_global_.set(index);
+  if (!entry.is_global()) data_non_global_.set(index);
   if ((entry.frame & kLarge) != 0) ++large_pieces_near(entry.tag);
 }
 
@@ -46,7 +44,7 @@ void Tlb::note_fetch(unsigned index) {
   const TlbEntry& entry = state_->fetch[index];
   if (entry.frame == 0) return;
   fetch_used_.set(index);
-  if ((entry.frame & tlb_flag::kGlobal) == 0) fetch_non_global_.set(index);
+  if (!entry.is_global()) fetch_non_global_.set(index);
   if ((entry.frame & kLarge) != 0) ++large_pieces_near(entry.tag);
 }
 
@@ -119,18 +117,16 @@ void Tlb::flush_page(LinearAddress linear) {
 }
 
 void Tlb::fill_fast_read(DataMode mode, LinearAddress page, const u8* host) {
-  const bool global = (state_->data[data_tlb_index(page.value)].frame & tlb_flag::kGlobal) != 0;
-  fast_.fill_read(mode, page, host, global);
+  fast_.fill_read(mode, page, host, state_->data[data_tlb_index(page.value)].is_global());
 }
 
 void Tlb::fill_fast_write(DataMode mode, LinearAddress page, u8* host) {
-  const bool global = (state_->data[data_tlb_index(page.value)].frame & tlb_flag::kGlobal) != 0;
-  fast_.fill_write(mode, page, host, global);
+  fast_.fill_write(mode, page, host, state_->data[data_tlb_index(page.value)].is_global());
 }
 
 void Tlb::fill_fast_fetch(LinearAddress page, bool user) {
   const TlbEntry& entry = state_->fetch[fetch_tlb_index(page.value)];
-  fast_.fill_fetch(page, user, entry.page(), (entry.frame & tlb_flag::kGlobal) != 0);
+  fast_.fill_fetch(page, user, entry.page(), entry.is_global());
 }
 
 void Tlb::drop_fast(PhysicalAddress frame) {

@@ -4,11 +4,11 @@
 // saved, loaded and hashed. A data access looks in `data`, an instruction fetch in `fetch`; both are direct-mapped by
 // linear page number. Entering or removing translations is a function of what the guest executes alone.
 //
-// The sizes: 4096 data entries reach 16 MiB, so that programs of that size walk no tables between two flushes; code is
-// denser, so 1024 fetch entries serve. Direct-mapped, because
-// the inline path compares one tag, and because which entry is evicted then depends on nothing but the address. Large
-// pages are entered as 4 KiB pieces so that the inline path knows one size; each piece remembers how large its page is,
-// and INVLPG removes all of them, as the SDM asks (volume 3, 4.10.4.1).
+// The sizes: 4096 entries reach 16 MiB, so that programs of that size walk no tables between two flushes, and the code
+// of a kernel and of a few processes stays beside each other. Direct-mapped, because the inline path compares one tag,
+// and because which entry is evicted then depends on nothing but the address. Large pages are entered as 4 KiB pieces
+// so that the inline path knows one size; each piece remembers how large its page is, and INVLPG removes all of them,
+// as the SDM asks (volume 3, 4.10.4.1).
 //
 // Each translation is one PCID's or global (SDM 3, 4.10.1 and 4.10.2.4); without CR4.PCIDE the PCID is 0. The inline
 // paths do not look here but in the fast entries (softmmu/fast_tlb.h), which are dropped and rebuilt at will.
@@ -41,6 +41,7 @@ struct TlbEntry {
   u64 frame = 0;
   u64 flags() const { return frame & kPageOffsetMask; }
   PhysicalAddress page() const { return {frame & kPageMask}; }
+  bool is_global() const { return (frame & tlb_flag::kGlobal) != 0; }
 };
 
 /// A translation belongs to a PCID, or is global and then every PCID's. No canonical address has bits 63 and 62, or 63
