@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "cpu/control.h"
 #include "cpu/handler.h"
-#include "cpu/integer/pairs.h"
+#include "cpu/pairs.h"
 #include "cpu/undefined.h"
 
 namespace bhvm {
@@ -119,7 +119,7 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   const std::size_t second_at = builder_.ops().size();
   if (second_size != 0) builder_.emit_data();
   builder_.finish();
-  integer::join_ops(builder_.ops());
+  join_ops(builder_.ops());
   Block* block = commit(page, mode, start, static_cast<u16>(std::min<u64>(offset, kPageSize)));
   if (second_size != 0) {
     block->straddles = true;

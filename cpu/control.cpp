@@ -95,11 +95,11 @@ JumpKind jump_kind(u32 mode, i64 target) {
   return target >= 0 && target < static_cast<i64>(kPageSize) ? JumpKind::kInPage : JumpKind::kAcross;
 }
 
-namespace {
-
 BHVM_HANDLER(go_in_page) { BHVM_JUMP_IN_PAGE; }
 
-BHVM_HANDLER(go_across64) { BHVM_JUMP_ACROSS(cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))); }
+BHVM_HANDLER(go_across) { BHVM_JUMP_ACROSS(cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))); }
+
+namespace {
 
 BHVM_HANDLER(go_across32) {
   BHVM_JUMP_ACROSS((cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))) & 0xFFFFFFFF);
@@ -114,7 +114,7 @@ void emit_fall_through(BlockBuilder& block, u64 page_offset) {
       handler = go_in_page;
       break;
     case JumpKind::kAcross:
-      handler = (block.mode() & mode::kCode64) != 0 ? go_across64 : go_across32;
+      handler = (block.mode() & mode::kCode64) != 0 ? go_across : go_across32;
       break;
     case JumpKind::kAlone:
       handler = leave_unlinked;

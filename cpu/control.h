@@ -108,6 +108,10 @@ enum class JumpKind : u8 {
 /// Kind of a jump to `target`, an offset from the page's start, in a block of this mode.
 JumpKind jump_kind(u32 mode, i64 target);
 
+/// Goes on to the block behind this one, in this page or (in 64-bit code) in another.
+BHVM_HANDLER(go_in_page);
+BHVM_HANDLER(go_across);
+
 /// Goes on behind the block's last instruction, at this page offset (at least the page's size: in the next page).
 void emit_fall_through(BlockBuilder& block, u64 page_offset);
 

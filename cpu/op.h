@@ -27,9 +27,9 @@ struct FastEntry;
 #if BHVM_DISPATCH_BY_TAIL_CALL
 using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i64 budget, FastEntry* fast);
 /// Defines or declares a handler.
-#define BHVM_HANDLER(name)                                                                           \
-  __attribute__((preserve_none)) void name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, \
-                                           [[maybe_unused]] i64 budget, [[maybe_unused]] FastEntry* fast)
+#define BHVM_HANDLER(...)                                                                                   \
+  __attribute__((preserve_none)) void __VA_ARGS__([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, \
+                                                  [[maybe_unused]] i64 budget, [[maybe_unused]] FastEntry* fast)
 /// Goes on with the op at `target` (a const Op*).
 #define BHVM_CONTINUE(target)                                                    \
   do {                                                                           \
@@ -42,9 +42,9 @@ using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i
 #define BHVM_LEAVE return
 #else
 using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget, FastEntry*& fast);
-#define BHVM_HANDLER(name)                                                                               \
-  const Op* name([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64& budget, \
-                 [[maybe_unused]] FastEntry*& fast)
+#define BHVM_HANDLER(...)                                                                                       \
+  const Op* __VA_ARGS__([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64& budget, \
+                        [[maybe_unused]] FastEntry*& fast)
 #define BHVM_CONTINUE(target) return (target)
 #define BHVM_BECOME(other) return other(cpu, op, budget, fast)
 #define BHVM_LEAVE return nullptr

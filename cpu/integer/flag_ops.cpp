@@ -44,7 +44,6 @@ BHVM_HANDLER(salc) {
   operand<u8>(cpu, op->dst) = cpu.flags.cf() ? 0xFF : 0;
   BHVM_NEXT;
 }
-BHVM_HANDLER(nop) { BHVM_NEXT; }
 
 template <Handler handler, u16 reads, u16 writes>
 bool translate_simple(BlockBuilder& block, const Instruction&) {
@@ -59,6 +58,9 @@ bool translate_salc(BlockBuilder& block, const Instruction&) {
   block.flags({.reads = kCarry});
   return true;
 }
+
+/// Counted with its block, and nothing else.
+bool translate_nop(BlockBuilder&, const Instruction&) { return true; }
 
 bool translate_undefined(BlockBuilder& block, const Instruction&) { return emit_invalid_opcode(block); }
 
@@ -76,7 +78,7 @@ void register_flags(TranslatorTable& table) {
   table.add(ZYDIS_MNEMONIC_LAHF, translate_simple<lahf, kLahfFlags, 0>);
   table.add(ZYDIS_MNEMONIC_SAHF, translate_simple<sahf, static_cast<u16>(rflags::kOf), kLahfFlags>);
   table.add(ZYDIS_MNEMONIC_SALC, translate_salc);
-  for (const ZydisMnemonic mnemonic : kNops) table.add(mnemonic, translate_simple<nop, 0, 0>);
+  for (const ZydisMnemonic mnemonic : kNops) table.add(mnemonic, translate_nop);
   table.add(ZYDIS_MNEMONIC_UD0, translate_undefined);
   table.add(ZYDIS_MNEMONIC_UD1, translate_undefined);
   table.add(ZYDIS_MNEMONIC_UD2, translate_undefined);

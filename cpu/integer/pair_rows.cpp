@@ -1,28 +1,11 @@
 // Which ops share a dispatch: the pairs, and the threes, that follow each other most often in a mix of programs
 // (docs/PERFORMANCE.md says how they were counted). Sorted; a row more costs about 100 bytes of code.
 #include "cpu/integer/jump_handlers.h"
-#include "cpu/integer/pairs.h"
 #include "cpu/integer/steps.h"
+#include "cpu/pair_handlers.h"
 
 namespace bhvm::integer {
 namespace {
-
-/// Does `First`, and runs straight into the handler of the next op.
-template <class First, Handler next>
-BHVM_HANDLER(then) {
-  if (BHVM_UNLIKELY(!First::template run<Through::kTlb>(cpu, fast, op))) BHVM_BECOME((plain<First, Through::kSlow>));
-  op += 1;
-  BHVM_BECOME(next);
-}
-
-template <class First, Handler next>
-constexpr JoinedPair pair() {
-  return {plain<First>, next, then<First, next>};
-}
-template <class First, class Second, Handler next>
-constexpr JoinedThree three() {
-  return {plain<First>, plain<Second>, next, then<First, then<Second, next>>};
-}
 
 // clang-format off
 constexpr JoinedPair kPairs[] = {
@@ -679,7 +662,6 @@ constexpr JoinedThree kThrees[] = {
 
 }  // namespace
 
-std::span<const JoinedPair> joined_pairs() { return kPairs; }
-std::span<const JoinedThree> joined_threes() { return kThrees; }
+JoinedRows joined_rows() { return {kPairs, kThrees}; }
 
 }  // namespace bhvm::integer

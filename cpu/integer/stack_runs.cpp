@@ -4,8 +4,8 @@
 
 #include "cpu/integer/forms.h"
 #include "cpu/integer/jump_handlers.h"
-#include "cpu/integer/pairs.h"
 #include "cpu/integer/steps.h"
+#include "cpu/pairs.h"
 
 namespace bhvm::integer {
 namespace {

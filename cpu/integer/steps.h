@@ -1,23 +1,12 @@
-// Steps: what the most frequent straight-line instructions do, apart from how they are dispatched.
-//
-// A step is a class with a static template run<through>(cpu, fast, op): it does its instruction and returns true, or
-// changes nothing and returns false when an access did not happen. plain<Step> is the handler that does one step and
-// goes on; cpu/integer/pairs.cpp lets frequent ones run straight into what follows them. A step that misses the fast
-// TLB hands its op to plain<Step, Through::kSlow>, in a pair too: each of the two ops stays complete and in its place.
+// The integer instructions' steps (cpu/step.h): the most frequent ones that do not jump.
 #pragma once
 
-#include "cpu/handler.h"
 #include "cpu/integer/alu.h"
 #include "cpu/integer/shift.h"
 #include "cpu/integer/stack_access.h"
+#include "cpu/step.h"
 
 namespace bhvm::integer {
-
-template <class Step, Through through = Through::kTlb>
-BHVM_HANDLER(plain) {
-  BHVM_ACCESS(Step::template run<through>(cpu, fast, op), plain<Step, Through::kSlow>);
-  BHVM_NEXT;
-}
 
 /// The linear address of a memory operand that may have an index, or has none.
 template <bool simple>

@@ -52,19 +52,24 @@ struct Operands {
   }
 };
 
-/// destination = F(destination, source, ...).
+/// destination = F(destination, source, ...). On the fast way with unmasked exceptions, one of them is found once more
+/// on the slow way.
+template <class F, class O, From from, Into into, bool checked>
+struct ComputeFloat {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    typename O::Source source;
+    if (!read_operand<from, through>(cpu, fast, op, source)) return false;
+    UnitFor<checked> unit(cpu);
+    const auto result = O::template apply<F>(cpu, op, unit, source);
+    if (!settle(cpu, unit)) return false;
+    write_result<into>(cpu, op->dst, result);
+    return true;
+  }
+};
 template <class F, class O, From from, Into into, bool mmx, bool checked>
-BHVM_HANDLER(compute_float) {
-  if constexpr (mmx) BHVM_MMX_CHECK;
-  typename O::Source source;
-  BHVM_SSE_SOURCE(from, source, compute_float<F, O, From::kSlow, into, mmx, checked>);
-  UnitFor<checked> unit(cpu);
-  const auto result = O::template apply<F>(cpu, op, unit, source);
-  if (!settle(cpu, unit)) BHVM_FAULT;
-  if constexpr (mmx) cpu.s.x87.enter_mmx();
-  write_result<into>(cpu, op->dst, result);
-  BHVM_NEXT;
-}
+inline constexpr Handler compute_float = plain<
+    std::conditional_t<mmx, WithMmx<ComputeFloat<F, O, from, into, checked>>, ComputeFloat<F, O, from, into, checked>>>;
 
 struct FloatForms {
   Forms plain;

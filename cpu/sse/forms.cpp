@@ -9,8 +9,6 @@ BHVM_HANDLER(raise_x87_exception) {
   BHVM_FAULT;
 }
 
-BHVM_HANDLER(no_operation) { BHVM_NEXT; }
-
 namespace {
 
 constexpr u64 kCr4Osfxsr = 1 << 9;

@@ -3,15 +3,15 @@
 // A semantics is a pure function over register values: R f(S), R f(D, S), either with a trailing Imm, or R f(D, S,
 // Xmm0). D is read from the destination, S from the source (register or memory), and sizeof(R) bytes are written to the
 // destination, so a scalar instruction that keeps the upper part of its destination simply returns the scalar.
-// compute<f, ...> is the handler of one operand form.
+// Compute<f, ...> is the step of one operand form, compute<f, ...> its handler.
 //
 // MMX instructions first raise a pending x87 exception, and mark all x87 registers valid once nothing can fault any
 // more (SDM 1, 9.5.1, 9.6.2).
 #pragma once
 
 #include "cpu/block_builder.h"
-#include "cpu/handler.h"
 #include "cpu/sse/vector.h"
+#include "cpu/step.h"
 #include "cpu/undefined.h"
 
 namespace bhvm::sse {
@@ -29,8 +29,6 @@ enum class Into : u8 { kXmm, kMmx, kGpr };
 
 /// Raises #MF.
 BHVM_HANDLER(raise_x87_exception);
-/// Goes on: fences, prefetches.
-BHVM_HANDLER(no_operation);
 
 template <class F>
 struct Signature;
@@ -116,31 +114,71 @@ BHVM_INLINE bool aligned_to_16(u64 linear) { return (linear & 15) == 0; }
     if (BHVM_UNLIKELY(cpu.s.x87.exception_pending())) BHVM_BECOME(raise_x87_exception); \
   } while (0)
 
-/// destination = f(destination, source, ...).
-template <auto f, From from, Into into, bool mmx>
-BHVM_HANDLER(compute) {
-  using Of = Signature<decltype(f)>;
-  if constexpr (mmx) BHVM_MMX_CHECK;
-  typename Of::Source source;
-  BHVM_SSE_SOURCE(from, source, compute<f, From::kSlow, into, mmx>);
-  const auto result = Of::template apply<f>(cpu, op, source);
-  if constexpr (mmx) cpu.s.x87.enter_mmx();
-  write_result<into>(cpu, op->dst, result);
-  BHVM_NEXT;
+/// Where a memory operand is: false when it must be aligned and is not, with #GP(0) raised on the slow way.
+template <From from, Through through>
+BHVM_INLINE bool place_operand(Cpu& cpu, const Op* op, u64& linear) {
+  linear = from == From::kSimple ? address_of_base(cpu, op) : address_of(cpu, op);
+  if (from != From::kAligned || BHVM_LIKELY(aligned_to_16(linear))) return true;
+  return through == Through::kSlow && cpu.raise(vector::kGeneralProtection);
 }
 
-/// memory = f(source register, ...); the register's offset is in op->src.
-template <auto f, From into, bool mmx>
-BHVM_HANDLER(compute_store) {
-  using Of = Signature<decltype(f)>;
-  if constexpr (mmx) BHVM_MMX_CHECK;
-  const u64 linear = into == From::kSimple ? address_of_base(cpu, op) : address_of(cpu, op);
-  if (into == From::kAligned && BHVM_UNLIKELY(!aligned_to_16(linear))) BHVM_BECOME(raise_general_protection);
-  const auto result = Of::template apply<f>(cpu, op, operand<typename Of::Source>(cpu, op->src));
-  if (!store(cpu, linear, result)) BHVM_FAULT;
-  if constexpr (mmx) cpu.s.x87.enter_mmx();
-  BHVM_NEXT;
+template <From from, Through through, class T>
+BHVM_INLINE bool read_operand(Cpu& cpu, FastEntry* fast, const Op* op, T& source) {
+  if constexpr (from == From::kRegister) {
+    source = operand<T>(cpu, op->src);
+    return true;
+  } else {
+    u64 linear;
+    return place_operand<from, through>(cpu, op, linear) && load_by<through>(cpu, fast, linear, source);
+  }
 }
+
+/// destination = f(destination, source, ...).
+template <auto f, From from, Into into>
+struct Compute {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    using Of = Signature<decltype(f)>;
+    typename Of::Source source;
+    if (!read_operand<from, through>(cpu, fast, op, source)) return false;
+    write_result<into>(cpu, op->dst, Of::template apply<f>(cpu, op, source));
+    return true;
+  }
+};
+
+/// memory = f(source register, ...); the register's offset is in op->src.
+template <auto f, From into>
+struct ComputeStore {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const Op* op) {
+    using Of = Signature<decltype(f)>;
+    u64 linear;
+    return place_operand<into, through>(cpu, op, linear) &&
+           store_by<through>(cpu, fast, linear,
+                             Of::template apply<f>(cpu, op, operand<typename Of::Source>(cpu, op->src)));
+  }
+};
+
+/// The same of instructions with an MMX register.
+template <class Step>
+struct WithMmx {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const Op* op) {
+    if (BHVM_UNLIKELY(cpu.s.x87.exception_pending())) {
+      return through == Through::kSlow && cpu.raise(vector::kX87);
+    }
+    if (!Step::template run<through>(cpu, fast, op)) return false;
+    cpu.s.x87.enter_mmx();
+    return true;
+  }
+};
+
+template <auto f, From from, Into into, bool mmx>
+inline constexpr Handler compute =
+    plain<std::conditional_t<mmx, WithMmx<Compute<f, from, into>>, Compute<f, from, into>>>;
+template <auto f, From into, bool mmx>
+inline constexpr Handler compute_store =
+    plain<std::conditional_t<mmx, WithMmx<ComputeStore<f, into>>, ComputeStore<f, into>>>;
 
 /// The handlers of an instruction with a destination register.
 struct Forms {

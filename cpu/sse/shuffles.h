@@ -203,4 +203,10 @@ BHVM_INLINE u64x2 duplicate_double(u64 a) { return u64x2{a, a}; }
 BHVM_INLINE u32x4 duplicate_even(u32x4 a) { return __builtin_shufflevector(a, a, 0, 0, 2, 2); }
 BHVM_INLINE u32x4 duplicate_odd(u32x4 a) { return __builtin_shufflevector(a, a, 1, 1, 3, 3); }
 
+/// PSHUFD with its immediate as a constant.
+template <unsigned order>
+BHVM_INLINE u32x4 shuffle_doublewords_fixed(u32x4 a) {
+  return __builtin_shufflevector(a, a, order & 3, (order >> 2) & 3, (order >> 4) & 3, (order >> 6) & 3);
+}
+
 }  // namespace bhvm::sse::inline BHVM_SSE_HOST

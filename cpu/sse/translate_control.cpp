@@ -49,10 +49,7 @@ bool translate_stmxcsr(BlockBuilder& block, const Instruction& insn) {
 }
 
 /// One processor, in order, without caches a guest could see: nothing to do.
-bool translate_no_operation(BlockBuilder& block, const Instruction&) {
-  block.emit(no_operation, false);
-  return true;
-}
+bool translate_no_operation(BlockBuilder&, const Instruction&) { return true; }
 
 constexpr Row kRows[] = {
     {ZYDIS_MNEMONIC_LDMXCSR, translate_ldmxcsr},         {ZYDIS_MNEMONIC_STMXCSR, translate_stmxcsr},

@@ -28,10 +28,6 @@ bool unpack_low_instruction(BlockBuilder& block, const Instruction& insn) {
 }
 
 /// PSHUFD between registers: a handler for each immediate, since it is among the commonest instructions of vector code.
-template <unsigned order>
-BHVM_INLINE u32x4 shuffle_doublewords_fixed(u32x4 a) {
-  return __builtin_shufflevector(a, a, order & 3, (order >> 2) & 3, (order >> 4) & 3, (order >> 6) & 3);
-}
 template <std::size_t... order>
 constexpr std::array<Handler, 256> shuffle_handlers(std::index_sequence<order...>) {
   return {compute<shuffle_doublewords_fixed<order>, From::kRegister, Into::kXmm, false>...};

@@ -1,18 +1,10 @@
 // Moves between registers and memory.
 #include "cpu/sse/forms.h"
+#include "cpu/sse/moves.h"
 #include "cpu/sse/translate.h"
 
 namespace bhvm::sse {
 namespace {
-
-template <class T>
-BHVM_INLINE T same(T value) {
-  return value;
-}
-/// MOVD, MOVQ, and MOVSS and MOVSD from memory: the rest of the register becomes zero.
-BHVM_INLINE u64x2 zero_extend_doubleword(u32 value) { return u64x2{value, 0}; }
-BHVM_INLINE u64x2 zero_extend(u64 value) { return u64x2{value, 0}; }
-BHVM_INLINE u64 zero_extend_mmx(u32 value) { return value; }
 
 u16 offset(const Instruction& insn, unsigned i) { return BlockBuilder::offset_of(insn.operand(i).reg.value); }
 

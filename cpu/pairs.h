@@ -9,7 +9,7 @@
 
 #include "cpu/op.h"
 
-namespace bhvm::integer {
+namespace bhvm {
 
 struct JoinedPair {
   Handler first, second;
@@ -19,13 +19,32 @@ struct JoinedThree {
   Handler first, second, third;
   Handler joined;
 };
-std::span<const JoinedPair> joined_pairs();
-std::span<const JoinedThree> joined_threes();
-
-/// Joins a run of pushes or pops at the front; returns how many ops that were, 0 when there is none.
-std::size_t join_stack_run(std::span<Op> ops);
+struct JoinedRows {
+  std::span<const JoinedPair> pairs;
+  std::span<const JoinedThree> threes;
+};
 
 /// To be called last on a block's ops, data among them included (their handler is nullptr).
 void join_ops(std::span<Op> ops);
 
-}  // namespace bhvm::integer
+// Which ones: counted (docs/PERFORMANCE.md).
+namespace integer {
+JoinedRows joined_rows();
+
+/// Joins a run of pushes or pops at the front; returns how many ops that were, 0 when there is none.
+std::size_t join_stack_run(std::span<Op> ops);
+}  // namespace integer
+
+namespace sse {
+// Those with a vector instruction among them; once more for hosts that have the instructions (cpu/sse/vector.h).
+inline namespace any_host {
+JoinedRows joined_rows();
+}  // namespace any_host
+#if BHVM_SSE_HOSTS
+inline namespace sse42_host {
+JoinedRows joined_rows();
+}  // namespace sse42_host
+#endif
+}  // namespace sse
+
+}  // namespace bhvm

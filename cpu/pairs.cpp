@@ -1,9 +1,9 @@
-#include "cpu/integer/pairs.h"
+#include "cpu/pairs.h"
 
 #include <utility>
 #include <vector>
 
-namespace bhvm::integer {
+namespace bhvm {
 namespace {
 
 std::uintptr_t number(Handler handler) { return reinterpret_cast<std::uintptr_t>(handler); }
@@ -20,10 +20,11 @@ struct Group {
 class Rows {
  public:
   Rows() {
-    for (const JoinedPair& row : joined_pairs()) group(row.first, row.second).pair = row.joined;
-    for (const JoinedThree& row : joined_threes()) {
-      group(row.first, row.second).threes.emplace_back(row.third, row.joined);
-    }
+    add(integer::joined_rows());
+    add(sse::any_host::joined_rows());
+#if BHVM_SSE_HOSTS
+    add(sse::sse42_host::joined_rows());
+#endif
   }
 
   /// nullptr when there is none.
@@ -42,6 +43,10 @@ class Rows {
       slot = (slot + 1) % kSlots;
     }
     return slot;
+  }
+  void add(const JoinedRows& rows) {
+    for (const JoinedPair& row : rows.pairs) group(row.first, row.second).pair = row.joined;
+    for (const JoinedThree& row : rows.threes) group(row.first, row.second).threes.emplace_back(row.third, row.joined);
   }
   Group& group(Handler first, Handler second) {
     Group& group = groups_[slot_of(first, second)];
@@ -75,7 +80,7 @@ void join_ops(std::span<Op> ops) {
   static const Rows rows;
   std::size_t i = 0;
   while (i + 1 < ops.size()) {
-    if (const std::size_t run = join_stack_run(ops.subspan(i))) {
+    if (const std::size_t run = integer::join_stack_run(ops.subspan(i))) {
       i += run;
       continue;
     }
@@ -85,4 +90,4 @@ void join_ops(std::span<Op> ops) {
   }
 }
 
-}  // namespace bhvm::integer
+}  // namespace bhvm

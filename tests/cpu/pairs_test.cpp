@@ -1,0 +1,135 @@
+// Joined ops do what the same ops do one by one, in any order and up to a fault in the middle of them.
+#include "cpu/pairs.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "base/random_stream.h"
+#include "state/hash_state.h"
+#include "tests/cpu/harness.h"
+
+namespace bhvm::test {
+namespace {
+
+using Bytes = std::vector<u8>;
+
+/// Instructions of the kinds that the tables join. RSI and RDI point to memory, aligned to 16 bytes.
+const Bytes kInstructions[] = {
+    {0x89, 0xD8},                          // mov eax, ebx
+    {0x31, 0xC8},                          // xor eax, ecx
+    {0x01, 0xD1},                          // add ecx, edx
+    {0xC1, 0xC9, 0x07},                    // ror ecx, 7
+    {0x48, 0x83, 0xC2, 0x10},              // add rdx, 16
+    {0x03, 0x5E, 0x20},                    // add ebx, [rsi+32]
+    {0x48, 0x8B, 0x46, 0x18},              // mov rax, [rsi+24]
+    {0x48, 0x89, 0x4F, 0x28},              // mov [rdi+40], rcx
+    {0x48, 0x8D, 0x53, 0x40},              // lea rdx, [rbx+64]
+    {0x66, 0x0F, 0x6F, 0x06},              // movdqa xmm0, [rsi]
+    {0xF3, 0x0F, 0x6F, 0x4E, 0x13},        // movdqu xmm1, [rsi+19]
+    {0x66, 0x0F, 0x7F, 0x07},              // movdqa [rdi], xmm0
+    {0xF3, 0x0F, 0x7F, 0x57, 0x31},        // movdqu [rdi+49], xmm2
+    {0x66, 0x0F, 0x6F, 0xD0},              // movdqa xmm2, xmm0
+    {0x66, 0x0F, 0xEF, 0xC1},              // pxor xmm0, xmm1
+    {0x66, 0x0F, 0xFE, 0xC2},              // paddd xmm0, xmm2
+    {0x66, 0x0F, 0xD4, 0xD1},              // paddq xmm2, xmm1
+    {0x66, 0x0F, 0x72, 0xD0, 0x05},        // psrld xmm0, 5
+    {0x66, 0x0F, 0x73, 0xD2, 0x11},        // psrlq xmm2, 17
+    {0x66, 0x0F, 0x73, 0xD9, 0x04},        // psrldq xmm1, 4
+    {0x66, 0x0F, 0x70, 0xC8, 0x4E},        // pshufd xmm1, xmm0, 4Eh
+    {0x66, 0x0F, 0x3A, 0x0F, 0xC2, 0x04},  // palignr xmm0, xmm2, 4
+    {0x66, 0x0F, 0x38, 0xDC, 0xC1},        // aesenc xmm0, xmm1
+    {0x66, 0x0F, 0x3A, 0x44, 0xC1, 0x11},  // pclmulqdq xmm0, xmm1, 11h
+    {0xF2, 0x0F, 0x10, 0x46, 0x08},        // movsd xmm0, [rsi+8]
+    {0xF2, 0x0F, 0x11, 0x47, 0x10},        // movsd [rdi+16], xmm0
+    {0xF2, 0x0F, 0x59, 0xC1},              // mulsd xmm0, xmm1
+    {0xF2, 0x0F, 0x58, 0x46, 0x20},        // addsd xmm0, [rsi+32]
+    {0x66, 0x0F, 0x58, 0x06},              // addpd xmm0, [rsi]
+    {0x66, 0x0F, 0x59, 0xC2},              // mulpd xmm0, xmm2
+    {0x0F, 0x1F, 0x40, 0x00},              // nop
+};
+
+constexpr u64 kHole = u64{6} << 20;  // 6 MiB to 8 MiB are not mapped
+
+struct Run {
+  Harness h;
+  explicit Run(RandomStream random, u64 rsi, u64 rdi) {
+    h.write64(kPageTables + 0x2000 + 8 * 3, 0);
+    Bytes code;
+    for (int i = 0; i < 18; ++i) {
+      const Bytes& one = kInstructions[random.below(std::size(kInstructions))];
+      code.insert(code.end(), one.begin(), one.end());
+    }
+    code.push_back(0xF4);  // hlt
+    h.place(kCode, code);
+    for (u64 at = 0; at < 256; at += 8) {
+      h.write64(kData + at, random.next());
+      h.write64(kHole - 256 + at, random.next());
+    }
+    CpuState s = h.cpu.s;
+    for (const Gpr reg : {kRax, kRbx, kRcx, kRdx}) s.gpr[reg] = random.next();
+    for (Xmm& xmm : s.xmm) xmm.q = {random.next(), random.next()};
+    s.gpr[kRsi] = rsi;
+    s.gpr[kRdi] = rdi;
+    h.cpu.set_state(s);
+  }
+};
+
+/// Runs the same code in one piece and instruction by instruction: without blocks of several, nothing is joined.
+void expect_the_same(u64 seed, u64 rsi, u64 rdi) {
+  Run whole(RandomStream(seed, 0, "pairs"), rsi, rdi);
+  Run stepped(RandomStream(seed, 0, "pairs"), rsi, rdi);
+  RunExit end = RunExit::kLimit;
+  // Twice: the second time the TLB knows the pages.
+  for (int round = 0; round < 2; ++round) {
+    if (round == 1) {
+      for (Run* run : {&whole, &stepped}) {
+        CpuState s = run->h.cpu.s;
+        s.rip = kCode;
+        s.halted = false;
+        run->h.cpu.set_state(s);
+      }
+    }
+    end = whole.h.cpu.run(1000);
+    for (int i = 0; i < 1000; ++i) {
+      if (stepped.h.cpu.run(1) == end) break;
+    }
+    ASSERT_EQ(hash_state(whole.h.cpu.s), hash_state(stepped.h.cpu.s)) << "seed " << seed;
+    ASSERT_EQ(whole.h.cpu.s.rip, stepped.h.cpu.s.rip) << "seed " << seed;
+    if (end != RunExit::kHalted) break;
+  }
+  for (u64 at = 0; at < 256; at += 8) {
+    ASSERT_EQ(whole.h.read64(kData + at), stepped.h.read64(kData + at)) << "seed " << seed;
+    ASSERT_EQ(whole.h.read64(kHole - 256 + at), stepped.h.read64(kHole - 256 + at)) << "seed " << seed;
+  }
+}
+
+TEST(Pairs, JoinedOpsDoWhatTheyDoOneByOne) {
+  for (u64 seed = 0; seed < 300; ++seed) expect_the_same(seed, kData, kData + 0x60);
+}
+
+TEST(Pairs, AFaultInTheMiddleLeavesWhatCameBefore) {
+  for (u64 seed = 0; seed < 100; ++seed) {
+    expect_the_same(seed, kHole - 0x20, kData);  // a load from behind the end
+    expect_the_same(seed, kData, kHole - 0x20);  // a store there
+    expect_the_same(seed, kData + 8, kData);     // an operand that should be aligned
+  }
+}
+
+TEST(Pairs, NoRowIsThereTwice) {
+  std::set<std::tuple<Handler, Handler, Handler>> seen;
+  std::vector<JoinedRows> tables{integer::joined_rows(), sse::any_host::joined_rows()};
+#if BHVM_SSE_HOSTS
+  tables.push_back(sse::sse42_host::joined_rows());
+#endif
+  for (const JoinedRows& rows : tables) {
+    for (const JoinedPair& row : rows.pairs) EXPECT_TRUE(seen.emplace(row.first, row.second, nullptr).second);
+    for (const JoinedThree& row : rows.threes) EXPECT_TRUE(seen.emplace(row.first, row.second, row.third).second);
+  }
+  EXPECT_GT(seen.size(), 1000u);
+}
+
+}  // namespace
+}  // namespace bhvm::test
