@@ -14,6 +14,9 @@
 
 namespace bhvm {
 
+/// A page offset that no block starts at.
+constexpr u16 kNowhere = 0xFFFF;
+
 const Block unlinked_block = {.count = 0x7FFFFFFF, .page = 1};
 
 namespace {
@@ -197,6 +200,7 @@ void CodeCache::kill(Block* block) {
   u32* link = &bucket_of(block);
   while (at(*link) != block) link = &at(*link)->next_in_bucket;
   *link = block->next_in_bucket;
+  block->start = kNowhere;  // no indirect jump takes it any more
   statistics_.blocks_killed += 1;
 }
 

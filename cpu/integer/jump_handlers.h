@@ -82,6 +82,26 @@ BHVM_HANDLER(jump_indirect) {
   }
 }
 
+/// JMP through a pointer at a fixed place (into a library, for the most part): its target hardly ever changes, so the
+/// block is kept in the op's link, which is known before the pointer is. Has 64-bit code and an address without an
+/// index.
+template <Through through = Through::kTlb>
+BHVM_HANDLER(jump_by_pointer) {
+  u64 target;
+  BHVM_ACCESS(load_by<through>(cpu, fast, address_of_base(cpu, op), target), jump_by_pointer<Through::kSlow>);
+  const Block* block = link_of(op);
+  if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) {
+    block = jump_cache_at(cpu, target);
+    if (!leads_to(cpu, target, block)) {
+      if (!acceptable<true>(cpu, target)) BHVM_FAULT;
+      cpu.s.rip = target;
+      BHVM_BECOME(leave_indirect);
+    }
+    const_cast<Op*>(op)->imm = reinterpret_cast<i64>(block);
+  }
+  BHVM_ENTER_CACHED(target, block);
+}
+
 // Conditional.
 
 template <Condition condition, JumpKind kind, bool wide>

@@ -60,6 +60,13 @@ Op& emit_indirect(BlockBuilder& block, const Instruction& insn, const Handler (&
   return op;
 }
 
+/// Is operand 0 a pointer at a place that the instruction alone tells?
+bool through_fixed_pointer(const Instruction& insn) {
+  const ZydisDecodedOperandMem& m = insn.operand(0).mem;
+  return insn.is_memory(0) && insn.code64() && insn.z.address_width == 64 && m.base == ZYDIS_REGISTER_RIP &&
+         m.segment != ZYDIS_REGISTER_FS && m.segment != ZYDIS_REGISTER_GS;
+}
+
 constexpr Handler kJumpIndirect[2][2][2] = {{{jump_indirect<true, false, false>, jump_indirect<true, false, true>},
                                              {jump_indirect<true, true, false>, jump_indirect<true, true, true>}},
                                             {{jump_indirect<false, false, false>, jump_indirect<false, false, true>},
@@ -74,6 +81,9 @@ bool translate_jmp(BlockBuilder& block, const Instruction& insn) {
     Op& op = block.emit(kJump.choose(jump_kind(insn.mode, target), insn));
     op.imm = unlinked();
     op.disp = target;
+  } else if (through_fixed_pointer(insn) && (insn.mode & mode::kSingle) == 0) {
+    const Address address = block.address(insn, insn.operand(0));
+    block.emit(jump_by_pointer<>, address).imm = unlinked();
   } else {
     emit_indirect(block, insn, kJumpIndirect);
   }

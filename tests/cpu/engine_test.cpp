@@ -1,12 +1,17 @@
 // The engine around the instructions: counting, chaining, cutting, self-modifying code, devices.
 #include <gtest/gtest.h>
 
+#include <utility>
+#include <vector>
+
 #include "base/random_stream.h"
 #include "state/hash_state.h"
 #include "tests/cpu/harness.h"
 
 namespace bhvm::test {
 namespace {
+
+using Bytes = std::vector<u8>;
 
 // mov ecx, 1000; loop: add rax, rcx; dec ecx; jnz loop; hlt
 constexpr u8 kLoop[] = {0xB9, 0xE8, 0x03, 0x00, 0x00, 0x48, 0x01, 0xC8, 0xFF, 0xC9, 0x75, 0xF9, 0xF4};
@@ -139,6 +144,51 @@ TEST(Engine, ALoopThroughAnInstructionAcrossTwoPagesFaultsWhenTheSecondGoesAway)
   EXPECT_EQ(h.cpu.s.cr2, kLinear + kPageSize);
   EXPECT_EQ(h.reg(kRax), 4u);
   EXPECT_EQ(h.cpu.s.rip, kLinear + kPageSize - 1);
+}
+
+/// loop: jmp [pointer]; at each target: add eax, n; mov to the pointer; dec ecx; jnz loop; hlt.
+TEST(Engine, AJumpThroughAPointerFollowsThePointer) {
+  Harness h;
+  constexpr u64 kFirst = kCode + 0x100, kSecond = kCode + 0x2000, kPointer = kData;
+  h.place(kCode, {0xFF, 0x25, 0xFA, 0xFF, 0x0E, 0x00});  // jmp [rip+0EFFFAh]: kData
+  const Bytes rest = {0x48, 0x89, 0x1E,                  // mov [rsi], rbx
+                      0x48, 0x87, 0xDA,                  // xchg rbx, rdx
+                      0xFF, 0xC9,                        // dec ecx
+                      0x74, 0x02,                        // jz $+4
+                      0xFF, 0xE7,                        // jmp rdi
+                      0xF4};                             // hlt
+  for (const auto& [at, n] : {std::pair{kFirst, u8{1}}, std::pair{kSecond, u8{100}}}) {
+    Bytes code{0x83, 0xC0, n};  // add eax, n
+    code.insert(code.end(), rest.begin(), rest.end());
+    h.place(at, code);
+  }
+  h.write64(kPointer, kFirst);
+  h.reg(kRsi) = kPointer;
+  h.reg(kRdi) = kCode;
+  h.reg(kRbx) = kSecond;
+  h.reg(kRdx) = kFirst;
+  h.reg(kRcx) = 7;
+  EXPECT_EQ(h.cpu.run(1000), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 304u);  // 1, 100, 1, 100, 1, 100, 1
+}
+
+TEST(Engine, AJumpThroughAPointerSeesItsTargetChange) {
+  Harness h;
+  constexpr u64 kTarget = kCode + 0x1000;
+  h.place(kCode, {0xFF, 0x25, 0xFA, 0xFF, 0x0E, 0x00});  // jmp [rip+0EFFFAh]: kData
+  h.place(kTarget, {0x83, 0xC0, 0x01,                    // add eax, 1: the 1 grows
+                    0xFE, 0x06,                          // inc byte [rsi]
+                    0xFF, 0xC9,                          // dec ecx
+                    0x74, 0x02,                          // jz $+4
+                    0xFF, 0xE7,                          // jmp rdi
+                    0xF4});                              // hlt
+  h.write64(kData, kTarget);
+  h.reg(kRsi) = kTarget + 2;
+  h.reg(kRdi) = kCode;
+  h.reg(kRcx) = 10;
+  EXPECT_EQ(h.cpu.run(1000), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 55u);
+  EXPECT_EQ(h.cpu.s.instructions, 60u);
 }
 
 TEST(Engine, RepeatedMovesKeepElementOrderWhenTheyOverlap) {
