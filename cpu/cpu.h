@@ -12,6 +12,7 @@
 //   retired before this op = limit - budget - op->remaining.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -43,6 +44,9 @@ enum class RunExit : u8 {
 /// The jump cache: where indirect jumps went before, as places of blocks in the code cache's arena (cpu/control.h).
 inline constexpr unsigned kJumpCacheEntries = 16384;
 constexpr unsigned jump_cache_index(u64 rip) { return (rip ^ (rip >> 12)) & (kJumpCacheEntries - 1); }
+
+/// How many calls deep a return is told beforehand where it goes.
+inline constexpr unsigned kReturnDepth = 16;
 
 /// Why the dispatch was left.
 enum class Leave : u8 {
@@ -97,6 +101,12 @@ struct Cpu {
   PendingFault fault;
   const char* stop_message = nullptr;
 
+  /// The calls that have not returned, the newest at return_top: each one's data op, whose imm links to the block
+  /// behind the call. Only advice: RET asks whether the block is where it goes (cpu/integer/jump_handlers.h).
+  std::array<Op*, kReturnDepth> returns{};
+  u32 return_top = 0;
+  Op no_return;  // for a return without a call: links to nothing and learns nothing
+
   ZeroedArray<u32> jump_cache{kJumpCacheEntries};
   bool jump_cache_used = false;
   const u8* code_arena = nullptr;  // code->arena()
@@ -150,6 +160,7 @@ struct Cpu {
   void flush_tlb_all();
   void flush_tlb_non_global();
   void flush_tlb_page(u64 linear);
+  /// Forgets where indirect jumps and returns went. Call when blocks of another mode are next or blocks are gone.
   void flush_jump_cache();
 
   bool long_mode() const { return (s.msr.efer & (u64{1} << 10)) != 0; }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cpu/code_cache.h"
+#include "cpu/control.h"
 #include "cpu/cpu.h"
 #include "cpu/system/control_bits.h"
 
@@ -110,6 +111,9 @@ void Cpu::flush_tlb_page(u64 linear) {
 }
 
 void Cpu::flush_jump_cache() {
+  no_return.imm = unlinked();
+  no_return.page_offset = kPageSize;  // no address has this offset
+  returns.fill(&no_return);
   if (!jump_cache_used) return;
   std::memset(jump_cache.data(), 0, jump_cache.size() * sizeof(u32));
   jump_cache_used = false;

@@ -149,7 +149,14 @@ BHVM_HANDLER(fused) {
   BHVM_NEXT;
 }
 
-// CALL and RET. `dst` is the return address as an offset from the page's start.
+// CALL and RET. `dst` is the return address as an offset from the page's start. In 64-bit code the op behind a call is
+// data for its return: imm links to the block there, page_offset is its place in its page.
+
+/// A call is on its way: its return asks here first.
+BHVM_INLINE void expect_return(Cpu& cpu, const Op* op) {
+  cpu.return_top = (cpu.return_top + 1) % kReturnDepth;
+  cpu.returns[cpu.return_top] = const_cast<Op*>(op + 1);
+}
 
 template <class Stack>
 BHVM_INLINE bool store_return_address(Cpu& cpu, const Op* op) {
@@ -168,6 +175,7 @@ BHVM_HANDLER(call) {
   } else {
     if (!store_return_address<Stack>(cpu, op)) BHVM_FAULT;
   }
+  if constexpr (Stack::kWide && kind != JumpKind::kAlone) expect_return(cpu, op);
   Stack::move(cpu, Stack::kWide ? -8 : -4);
   BHVM_JUMP_DIRECT(kind, Stack::kWide);
 }
@@ -188,6 +196,7 @@ BHVM_HANDLER(call_indirect) {
     if (BHVM_UNLIKELY(!leads_to(cpu, target, block) || !store_return_address_fast(cpu, fast, op))) {
       BHVM_BECOME((call_indirect<Stack, memory, alone, Through::kSlow>));
     }
+    expect_return(cpu, op);
     Stack::move(cpu, -static_cast<i64>(sizeof(T)));
     BHVM_ENTER_CACHED(target, block);
   } else {
@@ -197,6 +206,7 @@ BHVM_HANDLER(call_indirect) {
       BHVM_FAULT;
     }
     if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
+    if constexpr (Stack::kWide && !alone) expect_return(cpu, op);
     Stack::move(cpu, -static_cast<i64>(sizeof(T)));
     BHVM_GO_INDIRECT(target, alone);
   }
@@ -212,12 +222,19 @@ BHVM_HANDLER(ret) {
   BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), ret<Stack, alone, Through::kSlow>);
   u64 target = value;
   if constexpr (kHot<Stack::kWide, alone, through>) {
-    const Block* const block = jump_cache_at(cpu, target);
-    if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) BHVM_BECOME((ret<Stack, alone, Through::kSlow>));
+    Op* const call = cpu.returns[cpu.return_top];
+    const Block* block = link_of(call);
+    if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) {
+      block = jump_cache_at(cpu, target);
+      if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) BHVM_BECOME((ret<Stack, alone, Through::kSlow>));
+      if (call->page_offset == (target & kPageOffsetMask)) call->imm = reinterpret_cast<i64>(block);
+    }
+    cpu.return_top = (cpu.return_top - 1) % kReturnDepth;
     Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);
     BHVM_ENTER_CACHED(target, block);
   } else {
     if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
+    if constexpr (Stack::kWide && !alone) cpu.return_top = (cpu.return_top - 1) % kReturnDepth;
     Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);
     BHVM_GO_INDIRECT(target, alone);
   }

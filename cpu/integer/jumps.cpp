@@ -232,8 +232,14 @@ bool translate_call_on(BlockBuilder& block, const Instruction& insn) {
     op = &block.emit(CallForms<Stack>::kIndirect[0][alone ? 1 : 0]);
     op->src = register_of(insn, 0);
   }
-  op->dst = static_cast<u16>(insn.page_offset + insn.length());
+  const u16 behind = static_cast<u16>(insn.page_offset + insn.length());
+  op->dst = behind;
   if (!memory) op->scale = Op::kStackSegment;
+  if (Stack::kWide && !alone) {
+    Op& data = block.emit_data();
+    data.imm = unlinked();
+    data.page_offset = behind % kPageSize;
+  }
   block.end();
   return true;
 }
