@@ -191,6 +191,68 @@ TEST(Engine, AJumpThroughAPointerSeesItsTargetChange) {
   EXPECT_EQ(h.cpu.s.instructions, 60u);
 }
 
+TEST(Engine, ReturnsFromDeeperThanAnyoneRemembers) {
+  Harness h;
+  h.place(kCode, {0xE8, 0x01, 0x00, 0x00, 0x00,  // call f
+                  0xF4,                          // hlt
+                  0xFF, 0xC9,                    // f: dec ecx
+                  0x74, 0x08,                    // jz to ret
+                  0xE8, 0xF7, 0xFF, 0xFF, 0xFF,  // call f
+                  0x83, 0xC0, 0x03,              // add eax, 3
+                  0xC3});                        // ret
+  for (int round = 0; round < 3; ++round) {
+    CpuState s = h.cpu.s;
+    s.rip = kCode;
+    s.halted = false;
+    s.gpr[kRcx] = 50;
+    s.gpr[kRax] = 0;
+    h.cpu.set_state(s);
+    EXPECT_EQ(h.cpu.run(1000), RunExit::kHalted);
+    EXPECT_EQ(h.reg(kRax), 3u * 49);
+    EXPECT_EQ(h.reg(kRsp), kStack);
+  }
+}
+
+TEST(Engine, AReturnGoesWhereTheStackSays) {
+  Harness h;
+  h.place(kCode, {0xE8, 0x0B, 0x00, 0x00, 0x00,  // loop: call f
+                  0x83, 0xC0, 0x01,              // add eax, 1
+                  0xFF, 0xC9,                    // dec ecx
+                  0x75, 0xF4,                    // jnz loop
+                  0xF4,                          // hlt
+                  0x90, 0x90, 0x90,              //
+                  0xF6, 0xC1, 0x01,              // f: test cl, 1
+                  0x75, 0x04,                    // jnz to ret
+                  0x48, 0x89, 0x1C, 0x24,        // mov [rsp], rbx
+                  0xC3});                        // ret
+  h.place(kCode + 0x2005, {0x83, 0xC0, 0x64,     // elsewhere, at the same offset in its page: add eax, 100
+                           0xFF, 0xC9,           // dec ecx
+                           0x74, 0x02,           // jz $+4
+                           0xFF, 0xE7,           // jmp rdi
+                           0xF4});               // hlt
+  h.reg(kRbx) = kCode + 0x2005;
+  h.reg(kRdi) = kCode;
+  h.reg(kRcx) = 9;
+  EXPECT_EQ(h.cpu.run(1000), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 405u);  // 9, 7, 5, 3, 1 come back, 8, 6, 4, 2 do not
+}
+
+TEST(Engine, AReturnSeesThatTheCodeBehindItsCallHasChanged) {
+  Harness h;
+  h.place(kCode, {0xE8, 0x0B, 0x00, 0x00, 0x00,  // loop: call f
+                  0x83, 0xC0, 0x01,              // add eax, 1: the 1 grows
+                  0xFF, 0xC9,                    // dec ecx
+                  0x75, 0xF4,                    // jnz loop
+                  0xF4,                          // hlt
+                  0x90, 0x90, 0x90,              //
+                  0xFE, 0x06,                    // f: inc byte [rsi]
+                  0xC3});                        // ret
+  h.reg(kRsi) = kCode + 7;
+  h.reg(kRcx) = 10;
+  EXPECT_EQ(h.cpu.run(1000), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 65u);  // 2 to 11
+}
+
 TEST(Engine, RepeatedMovesKeepElementOrderWhenTheyOverlap) {
   Harness h;
   h.place(kCode, {0xF3, 0xA4, 0xF4});  // rep movsb; hlt
