@@ -81,7 +81,7 @@ struct Block {
   u32 count = 0;           // instructions: what the budget pays at entry
   u32 mode = 0;            // the mode key it was decoded under (cpu/mode.h)
   u64 page = 0;            // physical page address
-  u16 start = 0;           // page offset of the first byte
+  u16 start = 0;           // page offset of the first byte; of a dead block one that no address has
   u16 end = 0;             // page offset behind the last byte (4096 at most)
   bool dead = false;       // invalidated: its first op leaves at once
   bool straddles = false;  // one instruction that crosses into another page: its first op checks the bytes there
