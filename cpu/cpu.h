@@ -101,11 +101,11 @@ struct Cpu {
   PendingFault fault;
   const char* stop_message = nullptr;
 
-  /// The calls that have not returned, the newest at return_top: each one's data op, whose imm links to the block
-  /// behind the call. Only advice: RET asks whether the block is where it goes (cpu/integer/jump_handlers.h).
-  std::array<Op*, kReturnDepth> returns{};
+  /// The calls that have not returned, the newest at return_top. Only advice: RET asks whether the block is where it
+  /// goes (cpu/integer/jump_handlers.h).
+  std::array<TransferData*, kReturnDepth> returns{};
   u32 return_top = 0;
-  Op no_return;  // for a return without a call: links to nothing and learns nothing
+  TransferData no_return;  // for a return without a call: knows nothing and learns nothing
 
   ZeroedArray<u32> jump_cache{kJumpCacheEntries};
   bool jump_cache_used = false;

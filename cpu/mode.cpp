@@ -111,8 +111,8 @@ void Cpu::flush_tlb_page(u64 linear) {
 }
 
 void Cpu::flush_jump_cache() {
-  no_return.imm = unlinked();
-  no_return.page_offset = kPageSize;  // no address has this offset
+  no_return.behind = &unlinked_block;
+  no_return.behind_at = kPageSize;  // no address has this offset
   returns.fill(&no_return);
   if (!jump_cache_used) return;
   std::memset(jump_cache.data(), 0, jump_cache.size() * sizeof(u32));

@@ -22,6 +22,7 @@ namespace bhvm {
 
 struct Cpu;
 struct Op;
+struct Block;
 struct FastEntry;
 
 #if BHVM_DISPATCH_BY_TAIL_CALL
@@ -75,6 +76,14 @@ struct Op {
   u8 remaining = 0;     // instructions of the block not yet retired when this op starts, its own included
 };
 static_assert(sizeof(Op) == 32);
+
+/// What an indirect jump or a call keeps about where it leads, in the place of the op behind it. All of it is advice.
+struct TransferData {
+  const Block* older_target = nullptr;  // where an indirect one went before it went to the link in its op's imm
+  const Block* behind = nullptr;        // of a call: the block at its return address, once a return has been there
+  u64 behind_at = 0;                    // the page offset of that address
+};
+static_assert(sizeof(TransferData) <= sizeof(Op));
 
 /// A run of ops decoded from one physical page. Lives in the code cache; ops follow the header in memory.
 struct Block {

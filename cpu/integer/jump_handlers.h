@@ -59,6 +59,26 @@ BHVM_INLINE bool acceptable(Cpu& cpu, u64& target) {
 template <bool wide, bool alone, Through through>
 inline constexpr bool kHot = wide && !alone && through == Through::kTlb;
 
+BHVM_INLINE TransferData& data_behind(const Op* op) {
+  return *reinterpret_cast<TransferData*>(const_cast<Op*>(op + 1));
+}
+
+/// The block at `target`, where the indirect transfer `op` leads: one of the last two that it led to, which are known
+/// before the target is, or what the jump cache has; nullptr when it is none of them.
+BHVM_INLINE const Block* known_target(const Cpu& cpu, const Op* op, u64 target) {
+  const Block* const newest = link_of(op);
+  if (BHVM_LIKELY(leads_to(cpu, target, newest))) return newest;
+  TransferData& data = data_behind(op);
+  const Block* block = data.older_target;
+  if (!leads_to(cpu, target, block)) {
+    block = jump_cache_at(cpu, target);
+    if (!leads_to(cpu, target, block)) return nullptr;
+  }
+  data.older_target = newest;
+  const_cast<Op*>(op)->imm = reinterpret_cast<i64>(block);
+  return block;
+}
+
 template <bool wide, bool memory, bool alone, Through through = Through::kTlb>
 BHVM_HANDLER(jump_indirect) {
   using T = std::conditional_t<wide, u64, u32>;
@@ -71,35 +91,13 @@ BHVM_HANDLER(jump_indirect) {
   }
   u64 target = value;
   if constexpr (kHot<wide, alone, through>) {
-    const Block* const block = jump_cache_at(cpu, target);
-    if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) {
-      BHVM_BECOME((jump_indirect<wide, memory, alone, Through::kSlow>));
-    }
+    const Block* const block = known_target(cpu, op, target);
+    if (BHVM_UNLIKELY(block == nullptr)) BHVM_BECOME((jump_indirect<wide, memory, alone, Through::kSlow>));
     BHVM_ENTER_CACHED(target, block);
   } else {
     if (!acceptable<wide>(cpu, target)) BHVM_FAULT;
     BHVM_GO_INDIRECT(target, alone);
   }
-}
-
-/// JMP through a pointer at a fixed place (into a library, for the most part): its target hardly ever changes, so the
-/// block is kept in the op's link, which is known before the pointer is. Has 64-bit code and an address without an
-/// index.
-template <Through through = Through::kTlb>
-BHVM_HANDLER(jump_by_pointer) {
-  u64 target;
-  BHVM_ACCESS(load_by<through>(cpu, fast, address_of_base(cpu, op), target), jump_by_pointer<Through::kSlow>);
-  const Block* block = link_of(op);
-  if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) {
-    block = jump_cache_at(cpu, target);
-    if (!leads_to(cpu, target, block)) {
-      if (!acceptable<true>(cpu, target)) BHVM_FAULT;
-      cpu.s.rip = target;
-      BHVM_BECOME(leave_indirect);
-    }
-    const_cast<Op*>(op)->imm = reinterpret_cast<i64>(block);
-  }
-  BHVM_ENTER_CACHED(target, block);
 }
 
 // Conditional.
@@ -149,13 +147,12 @@ BHVM_HANDLER(fused) {
   BHVM_NEXT;
 }
 
-// CALL and RET. `dst` is the return address as an offset from the page's start. In 64-bit code the op behind a call is
-// data for its return: imm links to the block there, page_offset is its place in its page.
+// CALL and RET. `dst` is the return address as an offset from the page's start.
 
 /// A call is on its way: its return asks here first.
 BHVM_INLINE void expect_return(Cpu& cpu, const Op* op) {
   cpu.return_top = (cpu.return_top + 1) % kReturnDepth;
-  cpu.returns[cpu.return_top] = const_cast<Op*>(op + 1);
+  cpu.returns[cpu.return_top] = &data_behind(op);
 }
 
 template <class Stack>
@@ -192,8 +189,8 @@ BHVM_HANDLER(call_indirect) {
   }
   u64 target = value;
   if constexpr (kHot<Stack::kWide, alone, through>) {
-    const Block* const block = jump_cache_at(cpu, target);
-    if (BHVM_UNLIKELY(!leads_to(cpu, target, block) || !store_return_address_fast(cpu, fast, op))) {
+    const Block* const block = known_target(cpu, op, target);
+    if (BHVM_UNLIKELY(block == nullptr || !store_return_address_fast(cpu, fast, op))) {
       BHVM_BECOME((call_indirect<Stack, memory, alone, Through::kSlow>));
     }
     expect_return(cpu, op);
@@ -222,12 +219,12 @@ BHVM_HANDLER(ret) {
   BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), ret<Stack, alone, Through::kSlow>);
   u64 target = value;
   if constexpr (kHot<Stack::kWide, alone, through>) {
-    Op* const call = cpu.returns[cpu.return_top];
-    const Block* block = link_of(call);
+    TransferData* const call = cpu.returns[cpu.return_top];
+    const Block* block = call->behind;
     if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) {
       block = jump_cache_at(cpu, target);
       if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) BHVM_BECOME((ret<Stack, alone, Through::kSlow>));
-      if (call->page_offset == (target & kPageOffsetMask)) call->imm = reinterpret_cast<i64>(block);
+      if (call->behind_at == (target & kPageOffsetMask)) call->behind = block;
     }
     cpu.return_top = (cpu.return_top - 1) % kReturnDepth;
     Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);

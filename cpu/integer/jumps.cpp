@@ -2,6 +2,7 @@
 //
 // A conditional jump does not end a block: taken, it gives back what the budget paid for the rest and goes through its
 // link; not taken, the next op follows. A comparison right before it is fused with it.
+#include <cstring>
 #include <utility>
 
 #include "cpu/integer/forms.h"
@@ -47,6 +48,14 @@ constexpr DirectForms kJump = {jump<JumpKind::kInPage, true>,
                                {jump<JumpKind::kAcross, true>, jump<JumpKind::kAcross, false>},
                                jump<JumpKind::kAlone, true>};
 
+/// What handlers of indirect jumps and of calls find behind their op; those that run alone or outside 64-bit code do
+/// not look.
+void emit_transfer_data(BlockBuilder& block, const Instruction& insn, u64 behind_at = 0) {
+  if (!insn.code64() || (insn.mode & mode::kSingle) != 0) return;
+  const TransferData data = {&unlinked_block, &unlinked_block, behind_at};
+  std::memcpy(static_cast<void*>(&block.emit_data()), &data, sizeof data);
+}
+
 Op& emit_indirect(BlockBuilder& block, const Instruction& insn, const Handler (&forms)[2][2][2]) {
   const bool alone = (insn.mode & mode::kSingle) != 0;
   const bool memory = insn.is_memory(0);
@@ -58,13 +67,6 @@ Op& emit_indirect(BlockBuilder& block, const Instruction& insn, const Handler (&
   Op& op = block.emit(handler);
   op.src = register_of(insn, 0);
   return op;
-}
-
-/// Is operand 0 a pointer at a place that the instruction alone tells?
-bool through_fixed_pointer(const Instruction& insn) {
-  const ZydisDecodedOperandMem& m = insn.operand(0).mem;
-  return insn.is_memory(0) && insn.code64() && insn.z.address_width == 64 && m.base == ZYDIS_REGISTER_RIP &&
-         m.segment != ZYDIS_REGISTER_FS && m.segment != ZYDIS_REGISTER_GS;
 }
 
 constexpr Handler kJumpIndirect[2][2][2] = {{{jump_indirect<true, false, false>, jump_indirect<true, false, true>},
@@ -81,11 +83,9 @@ bool translate_jmp(BlockBuilder& block, const Instruction& insn) {
     Op& op = block.emit(kJump.choose(jump_kind(insn.mode, target), insn));
     op.imm = unlinked();
     op.disp = target;
-  } else if (through_fixed_pointer(insn) && (insn.mode & mode::kSingle) == 0) {
-    const Address address = block.address(insn, insn.operand(0));
-    block.emit(jump_by_pointer<>, address).imm = unlinked();
   } else {
-    emit_indirect(block, insn, kJumpIndirect);
+    emit_indirect(block, insn, kJumpIndirect).imm = unlinked();
+    emit_transfer_data(block, insn);
   }
   block.end();
   return true;
@@ -223,7 +223,6 @@ bool translate_call_on(BlockBuilder& block, const Instruction& insn) {
     i32 target;
     if (!relative_target(insn, target)) return false;
     op = &block.emit(CallForms<Stack>::kDirect[static_cast<unsigned>(jump_kind(insn.mode, target))]);
-    op->imm = unlinked();
     op->disp = target;
   } else if (memory) {
     const Address address = block.address(insn, insn.operand(0));
@@ -234,12 +233,9 @@ bool translate_call_on(BlockBuilder& block, const Instruction& insn) {
   }
   const u16 behind = static_cast<u16>(insn.page_offset + insn.length());
   op->dst = behind;
+  op->imm = unlinked();
   if (!memory) op->scale = Op::kStackSegment;
-  if (Stack::kWide && !alone) {
-    Op& data = block.emit_data();
-    data.imm = unlinked();
-    data.page_offset = behind % kPageSize;
-  }
+  emit_transfer_data(block, insn, behind % kPageSize);
   block.end();
   return true;
 }
