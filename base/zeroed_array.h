@@ -1,6 +1,7 @@
 // ZeroedArray: a large array that starts as zero and costs nothing until it is touched.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <type_traits>
@@ -16,20 +17,26 @@ class ZeroedArray {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
 
  public:
-  explicit ZeroedArray(std::size_t size) : data_(static_cast<T*>(std::calloc(size, sizeof(T)))), size_(size) {
-    BHVM_CHECK(data_ != nullptr || size == 0, "the host has no memory left for a table");
+  explicit ZeroedArray(std::size_t size)
+      : memory_(std::calloc(size + 1, std::max(sizeof(T), alignof(T)))), size_(size) {
+    BHVM_CHECK(memory_ != nullptr, "the host has no memory left for a table");
+    // calloc() aligns to less than some types ask for; the element more leaves room.
+    std::size_t space = (size + 1) * std::max(sizeof(T), alignof(T));
+    void* place = memory_.get();
+    data_ = static_cast<T*>(std::align(alignof(T), size * sizeof(T), place, space));
   }
-  T& operator[](std::size_t i) { return data_.get()[i]; }
-  const T& operator[](std::size_t i) const { return data_.get()[i]; }
-  T* data() { return data_.get(); }
-  const T* data() const { return data_.get(); }
+  T& operator[](std::size_t i) { return data_[i]; }
+  const T& operator[](std::size_t i) const { return data_[i]; }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
   std::size_t size() const { return size_; }
 
  private:
   struct Free {
-    void operator()(T* p) const { std::free(p); }
+    void operator()(void* p) const { std::free(p); }
   };
-  std::unique_ptr<T, Free> data_;
+  std::unique_ptr<void, Free> memory_;
+  T* data_ = nullptr;
   std::size_t size_;
 };
 

@@ -66,9 +66,11 @@ Address BlockBuilder::place(const Instruction& insn, const ZydisDecodedOperand& 
   i64 disp = m.disp.value;
   if (m.base == ZYDIS_REGISTER_RIP || m.base == ZYDIS_REGISTER_EIP) {
     a.base = BHVM_OFFSET(page_base);
+    a.disp_of = DispOf::kPlace;
     disp += static_cast<i64>(insn.page_offset) + insn.length();
   } else {
     a.base = offset_of(m.base);
+    a.disp_of = DispOf::kDisplacement;
   }
   a.index = index;
   a.scale = static_cast<u8>(m.scale == 8 ? 3 : m.scale == 4 ? 2 : m.scale == 2 ? 1 : 0);
@@ -83,6 +85,7 @@ Address BlockBuilder::place(const Instruction& insn, const ZydisDecodedOperand& 
 
   // Everything else is computed by an op of its own into cpu.scratch_address.
   if (!fits_i32(disp)) {  // an absolute 64-bit offset, or RIP-relative at the edge of what an i32 holds
+    unlike_others();
     Op& load = emit(address_op_immediate);
     load.imm = disp;
     load.src = a.base;
@@ -90,6 +93,7 @@ Address BlockBuilder::place(const Instruction& insn, const ZydisDecodedOperand& 
     a.disp = 0;
   }
   Op& op = emit(nullptr);
+  notes_.back().disp_of = a.disp_of;
   op.base = a.base;
   op.index = a.index;
   op.scale = static_cast<u8>(a.scale | stack);
@@ -134,9 +138,9 @@ Op& BlockBuilder::emit(Handler handler, bool can_fault) {
   op.handler = handler;
   op.page_offset = page_offset_;
   op.base = op.index = BHVM_OFFSET(zero);
-  Meta& meta = meta_.emplace_back();
-  meta.can_fault = can_fault;
-  meta.instruction = static_cast<u16>(instructions_ - 1);
+  OpNotes& notes = notes_.emplace_back();
+  notes.can_fault = can_fault;
+  notes.instruction = static_cast<u16>(instructions_ - 1);
   return op;
 }
 
@@ -146,12 +150,14 @@ Op& BlockBuilder::emit(Handler handler, const Address& address, bool can_fault) 
   op.index = address.index;
   op.scale = address.scale;
   op.disp = address.disp;
+  notes_.back().disp_of = address.disp_of;
   return op;
 }
 
 Op& BlockBuilder::emit_data() {
   Op& op = emit(nullptr, false);
-  meta_.back().data = true;
+  notes_.back().data = true;
+  unlike_others();
   return op;
 }
 
@@ -165,11 +171,11 @@ Op& BlockBuilder::emit_system(Handler handler, const Instruction& insn) {
   return op;
 }
 
-void BlockBuilder::flags(FlagUse use) { meta_.back().flags = use; }
+void BlockBuilder::flags(FlagUse use) { notes_.back().flags = use; }
 
 void BlockBuilder::begin(u32 mode) {
   ops_.clear();
-  meta_.clear();
+  notes_.clear();
   instructions_ = 0;
   mode_ = mode;
   ended_ = false;
@@ -180,33 +186,44 @@ void BlockBuilder::start_instruction(const Instruction& insn) { start_undecodabl
 void BlockBuilder::start_undecodable(u16 page_offset) {
   page_offset_ = page_offset;
   instructions_ += 1;
+  unlike_others_ = false;
 }
 
 Op* BlockBuilder::previous_single_op() {
+  unlike_others();
   if (instructions_ < 2 || ops_.empty()) return nullptr;
   const std::size_t last = ops_.size() - 1;
-  if (meta_[last].data || meta_[last].instruction != instructions_ - 2) return nullptr;
-  if (last > 0 && meta_[last - 1].instruction == meta_[last].instruction) return nullptr;
+  if (notes_[last].data || notes_[last].instruction != instructions_ - 2) return nullptr;
+  if (last > 0 && notes_[last - 1].instruction == notes_[last].instruction) return nullptr;
   return &ops_[last];
 }
 
 Op& BlockBuilder::emit_fused(Handler handler) {
   ops_.back().handler = handler;
-  meta_.back() = Meta{.can_fault = true, .data = false, .instruction = meta_.back().instruction, .flags = {}};
+  const u16 instruction = notes_.back().instruction;
+  notes_.back() = {};
+  notes_.back().instruction = instruction;
   return ops_.back();
+}
+
+const Op* BlockBuilder::only_op(bool& none) const {
+  const auto mine = [this](std::size_t i) { return notes_[i].instruction == instructions_ - 1; };
+  const std::size_t size = ops_.size();
+  none = size == 0 || !mine(size - 1);
+  return none || (size > 1 && mine(size - 2)) ? nullptr : &ops_.back();
 }
 
 void BlockBuilder::finish() {
   u16 live = rflags::kArithmetic;
   for (std::size_t i = ops_.size(); i-- > 0;) {
-    const Meta& meta = meta_[i];
-    if (meta.data) continue;
+    const OpNotes& notes = notes_[i];
+    if (notes.data) continue;
     Op& op = ops_[i];
-    op.remaining = static_cast<u8>(instructions_ - meta.instruction);
-    const FlagUse& use = meta.flags;
+    op.remaining = static_cast<u8>(instructions_ - notes.instruction);
+    const FlagUse& use = notes.flags;
     if (use.without_flags != nullptr && (use.writes & live) == 0) op.handler = use.without_flags;
     live = static_cast<u16>((live & ~use.writes) | use.reads);
-    if (meta.can_fault) live = rflags::kArithmetic;
+    if (notes.can_fault) live = rflags::kArithmetic;
   }
 }
 

@@ -44,13 +44,31 @@ struct FlagUse {
   Handler without_flags = nullptr;
 };
 
+/// What an op's disp is made of.
+enum class DispOf : u8 {
+  kConstant,
+  kDisplacement,  // the instruction's displacement, and a constant
+  kPlace,         // that, and the instruction's page offset
+};
+
 /// A memory operand as op fields. Segment bases and 32-bit address arithmetic are already in an op before.
 struct Address {
   u16 base = 0;
   u16 index = 0;
   u8 scale = 0;
   i32 disp = 0;
+  DispOf disp_of = DispOf::kConstant;
   bool simple = false;  // no index: address_of_base() is enough
+};
+
+/// What the builder knows of an op beside the op itself.
+struct OpNotes {
+  bool can_fault = true;
+  bool data = false;
+  bool imm_is_operand = false;  // imm is the instruction's immediate
+  DispOf disp_of = DispOf::kConstant;
+  u16 instruction = 0;  // its index in the block
+  FlagUse flags;
 };
 
 class BlockBuilder {
@@ -76,12 +94,22 @@ class BlockBuilder {
   /// cpu.scratch_address.
   Op& emit_system(Handler handler, const Instruction& insn);
   Op& last() { return ops_.back(); }
+  /// Makes the last op's imm the instruction's operand i. Whoever puts an immediate there so does nothing else with it.
+  void immediate(const Instruction& insn, unsigned i) {
+    ops_.back().imm = insn.operand(i).imm.value.s;
+    notes_.back().imm_is_operand = true;
+  }
   /// Says what the last emitted op does to the flags.
   void flags(FlagUse use);
   /// Appends 32 bytes of data behind the last op (a jump's second target); its handler is never called.
   Op& emit_data();
   /// The current instruction ends the block.
-  void end() { ended_ = true; }
+  void end() {
+    ended_ = true;
+    unlike_others();
+  }
+  /// The current instruction's ops depend on more than its shape, mode, displacement and immediate.
+  void unlike_others() { unlike_others_ = true; }
 
   // ---- for the code cache ----
   void begin(u32 mode);
@@ -95,25 +123,34 @@ class BlockBuilder {
   /// Removes that op: the current instruction takes its place and counts for both.
   Op& emit_fused(Handler handler);
   unsigned instructions() const { return instructions_; }
+  /// The current instruction's only op; nullptr when it has several. `none`: it has none at all.
+  const Op* only_op(bool& none) const;
+  const OpNotes& notes_of_last() const { return notes_.back(); }
+  bool is_unlike_others() const { return unlike_others_; }
+  /// Starts an instruction that has been translated before, without an op or with this one; returns the op.
+  void repeat(u16 page_offset) { start_undecodable(page_offset); }
+  Op& repeat(u16 page_offset, const OpNotes& notes) {
+    start_undecodable(page_offset);
+    notes_.push_back(notes);
+    notes_.back().instruction = static_cast<u16>(instructions_ - 1);
+    Op& op = ops_.emplace_back();
+    op.page_offset = page_offset;
+    return op;
+  }
   /// Numbers the ops, drops dead flags; the ops are complete afterwards.
   void finish();
   std::vector<Op>& ops() { return ops_; }
 
  private:
-  struct Meta {
-    bool can_fault = true;
-    bool data = false;
-    u16 instruction = 0;  // its index in the block
-    FlagUse flags;
-  };
   Address place(const Instruction& insn, const ZydisDecodedOperand& memory, u16 index);
 
   std::vector<Op> ops_;
-  std::vector<Meta> meta_;
+  std::vector<OpNotes> notes_;
   unsigned instructions_ = 0;
   u32 mode_ = 0;
   u16 page_offset_ = 0;
   bool ended_ = false;
+  bool unlike_others_ = false;
 };
 
 /// Byte offset in struct Cpu of a segment register's SegmentState.

@@ -10,6 +10,7 @@
 #include "cpu/control.h"
 #include "cpu/handler.h"
 #include "cpu/pairs.h"
+#include "cpu/translated_shapes.h"
 #include "cpu/undefined.h"
 
 namespace bhvm {
@@ -92,9 +93,17 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   u8 second_size = 0;
   builder_.begin(mode);
   decoder_ = &DecodedShapes::of_this_thread();
+  TranslatedShapes& translated = TranslatedShapes::of_this_thread();
+  const bool repeats = (mode & (mode::kCode64 | mode::kSingle)) == mode::kCode64;
   while (!builder_.ended() && builder_.instructions() < limit && offset < kPageSize) {
-    Instruction* insn = nullptr;
     const u16 here = static_cast<u16>(offset);
+    if (repeats) {
+      if (const unsigned length = translated.repeat(builder_, {bytes + offset, kPageSize - offset}, here)) {
+        offset += length;
+        continue;
+      }
+    }
+    Instruction* insn = nullptr;
     Decoded decoded = decode({bytes + offset, kPageSize - offset}, here, mode, insn);
     if (decoded == Decoded::kTruncated) {
       if (builder_.instructions() != 0) break;  // it gets a block of its own
@@ -115,6 +124,9 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
       break;
     }
     translate(*insn, second_size != 0);
+    if (repeats && decoder_->numbers() != nullptr && second_size == 0) {
+      translated.keep(builder_, *insn, bytes + offset, *decoder_->numbers());
+    }
     offset += insn->length();
     if (second_size != 0) break;
   }

@@ -10,12 +10,21 @@
 
 #include "base/types.h"
 #include "base/zeroed_array.h"
+#include "cpu/block_builder.h"
 #include "cpu/decoder.h"
+#include "cpu/instruction_shape.h"
 
 namespace bhvm {
 
 class DecodedShapes {
  public:
+  /// Where the numbers stand in an instruction of a shape.
+  struct Numbers {
+    InstructionShape shape;
+    NumberField displacement;
+    NumberField immediates[2];
+  };
+
   DecodedShapes();
 
   /// The calling thread's. What is kept depends on nothing but instructions' bytes, so all machines may share it; a
@@ -24,38 +33,26 @@ class DecodedShapes {
 
   /// Like Decoder::decode(). On kYes `insn` points to the decoding, valid until the next call.
   Decoded decode(std::span<const u8> bytes, bool code64, Instruction*& insn);
+  /// The numbers of the last decoding; nullptr when it is not kept. Valid until the next call.
+  const Numbers* numbers() const { return numbers_; }
 
  private:
-  /// The bytes in front of displacement and immediates, zeroes behind them, their number in the last byte.
-  struct Key {
-    u64 low = 0, high = 0;
-    bool operator==(const Key&) const = default;
-  };
-  /// A number in the instruction's bytes: `size` 0 when there is none.
-  struct Field {
-    u8 offset = 0;
-    u8 size = 0;  // bytes
-    bool is_signed = false;
-    u8 operands = 0;  // a bit for each operand that has its value
-
-    u64 read(const u8* bytes) const;
-  };
   struct Entry {
-    Key key;
-    Field displacement;
-    Field immediates[2];
+    Numbers numbers;
+    u8 displacement_operands = 0;  // a bit for each operand that has its value
+    u8 immediate_operands[2] = {0, 0};
     Instruction insn;
   };
 
-  static bool key_of(const u8* bytes, Key& key);
-  static bool learn(const Key& key, Entry& entry);
+  static bool learn(const InstructionShape& shape, Entry& entry);
   static void fill_in(Entry& entry, const u8* bytes);
 
-  static constexpr unsigned kEntryBits = 12;
+  static constexpr unsigned kEntryBits = 10;
 
   Decoder decoder_;
   ZeroedArray<Entry> entries_;
   Instruction other_;  // of what is not kept
+  const Numbers* numbers_ = nullptr;
 };
 
 }  // namespace bhvm

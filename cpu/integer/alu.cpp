@@ -46,7 +46,7 @@ bool translate_alu(BlockBuilder& block, const Instruction& insn) {
     const bool imm = insn.is_immediate(1);
     Op& op = block.emit(imm ? f.mi[0] : f.mr[0], address);
     if (imm)
-      op.imm = immediate(insn, 1);
+      block.immediate(insn, 1);
     else
       op.src = register_of(insn, 1);
     use.without_flags = imm ? f.mi[1] : f.mr[1];
@@ -58,7 +58,7 @@ bool translate_alu(BlockBuilder& block, const Instruction& insn) {
   } else if (insn.is_immediate(1)) {
     Op& op = block.emit(f.ri[0], false);
     op.dst = register_of(insn, 0);
-    op.imm = immediate(insn, 1);
+    block.immediate(insn, 1);
     use.without_flags = f.ri[1];
   } else {
     Op& op = block.emit(f.rr[0], false);

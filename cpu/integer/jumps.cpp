@@ -24,7 +24,8 @@ struct DirectForms {
 };
 
 /// Offset of a relative target from the page's start; false when the page arithmetic does not hold it.
-bool relative_target(const Instruction& insn, i32& target) {
+bool relative_target(BlockBuilder& block, const Instruction& insn, i32& target) {
+  block.unlike_others();
   const i64 value = static_cast<i64>(insn.page_offset) + insn.length() + insn.operand(0).imm.value.s;
   target = static_cast<i32>(value);
   return target == value;
@@ -79,7 +80,7 @@ bool translate_jmp(BlockBuilder& block, const Instruction& insn) {
   if (narrow(insn)) return emit_narrow(block);
   if (insn.is_immediate(0)) {
     i32 target;
-    if (!relative_target(insn, target)) return false;
+    if (!relative_target(block, insn, target)) return false;
     Op& op = block.emit(kJump.choose(jump_kind(insn.mode, target), insn));
     op.imm = unlinked();
     op.disp = target;
@@ -139,7 +140,7 @@ template <Condition condition>
 bool translate_jump_if(BlockBuilder& block, const Instruction& insn) {
   if (narrow(insn)) return emit_narrow(block);
   i32 target;
-  if (!relative_target(insn, target)) return false;
+  if (!relative_target(block, insn, target)) return false;
   const JumpKind kind = jump_kind(insn.mode, target);
   if (kind == JumpKind::kInPage && fuse(block, kFused<condition, JumpKind::kInPage>, target)) return true;
   const bool across64 = kind == JumpKind::kAcross && insn.code64();
@@ -195,7 +196,7 @@ bool translate_counted(BlockBuilder& block, const Instruction& insn) {
       jump_counted<Rule, JumpKind::kAlone, true>};
   if (narrow(insn)) return emit_narrow(block);
   i32 target;
-  if (!relative_target(insn, target)) return false;
+  if (!relative_target(block, insn, target)) return false;
   Op& op = block.emit(kForms.choose(jump_kind(insn.mode, target), insn));
   op.src = static_cast<u16>(insn.z.address_width / 8);
   op.imm = unlinked();
@@ -221,7 +222,7 @@ bool translate_call_on(BlockBuilder& block, const Instruction& insn) {
   Op* op = nullptr;
   if (insn.is_immediate(0)) {
     i32 target;
-    if (!relative_target(insn, target)) return false;
+    if (!relative_target(block, insn, target)) return false;
     op = &block.emit(CallForms<Stack>::kDirect[static_cast<unsigned>(jump_kind(insn.mode, target))]);
     op->disp = target;
   } else if (memory) {

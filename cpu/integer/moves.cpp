@@ -42,7 +42,8 @@ bool translate_mov(BlockBuilder& block, const Instruction& insn) {
   if (insn.is_memory(0)) {
     const Address address = block.address(insn, insn.operand(0));
     if (insn.is_immediate(1)) {
-      block.emit(kMemImm[width], address).imm = immediate(insn, 1);
+      block.emit(kMemImm[width], address);
+      block.immediate(insn, 1);
     } else {
       block.emit(kMemReg[address.simple ? 1 : 0][width], address).src = register_of(insn, 1);
     }
@@ -56,7 +57,7 @@ bool translate_mov(BlockBuilder& block, const Instruction& insn) {
   Op& op = block.emit(insn.is_immediate(1) ? kRegImm[width] : kRegReg[width], false);
   op.dst = register_of(insn, 0);
   if (insn.is_immediate(1))
-    op.imm = immediate(insn, 1);
+    block.immediate(insn, 1);
   else
     op.src = register_of(insn, 1);
   return true;

@@ -237,7 +237,7 @@ bool translate_imul(BlockBuilder& block, const Instruction& insn) {
     op.dst = register_of(insn, 0);
     op.src = register_of(insn, 1);
   }
-  if (imm) block.last().imm = immediate(insn, 2);
+  if (imm) block.immediate(insn, 2);
   block.flags({.writes = kAllFlags, .without_flags = table[1][width]});
   return true;
 }

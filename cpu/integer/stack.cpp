@@ -91,7 +91,7 @@ bool translate_push(BlockBuilder& block, const Instruction& insn) {
     block.emit(choose(kPushMem, insn), address);
   } else if (insn.is_immediate(0)) {
     Op& op = block.emit(choose(kPushImm, insn));
-    op.imm = immediate(insn, 0);
+    block.immediate(insn, 0);
     op.scale = Op::kStackSegment;
   } else {
     Op& op = block.emit(choose(kPushReg, insn));
