@@ -91,7 +91,6 @@ Status Session::open() {
 
 Status Session::open_machine() {
   MachineConfig config;
-  std::shared_ptr<ElfImage> kernel;
   config.memory_bytes = options_.memory_bytes;
   config.seed = options_.seed;
   config.machine_id = options_.machine_id;
@@ -101,12 +100,9 @@ Status Session::open_machine() {
   config.command_line = options_.append;
   config.disks.assign(options_.disks.begin(), options_.disks.end());
   if (!options_.kernel.empty()) {
-    Result<std::vector<u8>> file = read_file(options_.kernel, "kernel");
-    if (!file) return file.error();
-    Result<ElfImage> image = ElfImage::parse(std::move(file).value(), options_.kernel);
+    Result<ElfImage> image = ElfImage::open(options_.kernel);
     if (!image) return image.error();
-    kernel = std::make_shared<ElfImage>(std::move(image).value());
-    config.kernel = kernel;
+    config.kernel = std::make_shared<const ElfImage>(std::move(image).value());
   }
   if (!options_.initrd.empty()) {
     Result<std::vector<u8>> file = read_file(options_.initrd, "initrd");
@@ -117,7 +113,6 @@ Status Session::open_machine() {
       options_.load.empty() ? Machine::create(config) : Machine::load(options_.load, config);
   if (!machine) return machine.error();
   machine_ = std::move(machine).value();
-  if (kernel != nullptr) kernel->release_segments();
   instructions_at_start_ = machine_->instructions();
   hashed_at_ = instructions_at_start_;
   return success();

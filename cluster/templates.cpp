@@ -31,9 +31,7 @@ class FileCache {
   Result<std::shared_ptr<const ElfImage>> kernel(const std::string& path) {
     std::shared_ptr<const ElfImage>& kernel = kernels_[path];
     if (kernel != nullptr) return kernel;
-    Result<std::vector<u8>> file = read_file(path, "kernel");
-    if (!file) return file.error();
-    Result<ElfImage> image = ElfImage::parse(std::move(file).value(), path);
+    Result<ElfImage> image = ElfImage::open(path);
     if (!image) return image.error();
     kernel = std::make_shared<const ElfImage>(std::move(image).value());
     return kernel;

@@ -29,8 +29,7 @@ MachineConfig machine_config(const VmConfig& config) {
   out.command_line = config.command_line;
   out.disks.assign(config.disks.begin(), config.disks.end());
   if (!config.kernel.empty()) {
-    out.kernel = std::make_shared<const ElfImage>(
-        value_or_throw(ElfImage::parse(value_or_throw(read_file(config.kernel, "kernel")), config.kernel)));
+    out.kernel = std::make_shared<const ElfImage>(value_or_throw(ElfImage::open(config.kernel)));
   }
   if (!config.initrd.empty()) {
     out.initrd = std::make_shared<const std::vector<u8>>(value_or_throw(read_file(config.initrd, "initrd")));

@@ -1,11 +1,10 @@
 // A guest kernel as an ELF64 executable (vmlinux): checked, loaded by physical address, its symbols kept.
 //
 // The file is hostile: every header is checked before it is believed. An image is immutable once parsed and may be
-// shared by any number of machines.
+// shared by any number of machines. Segments and symbols are read from the file when they are wanted.
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,23 +13,25 @@
 
 #include "base/result.h"
 #include "base/types.h"
+#include "machine/input_file.h"
 #include "softmmu/guest_memory.h"
 
 namespace bhvm {
 
 class ElfImage {
  public:
+  /// Opens the kernel at `path` and parses it.
+  static Result<ElfImage> open(const std::string& path);
   /// Parses `file`. `name` is used in error messages. An error when it is no x86-64 ELF executable, is cut short, or is
   /// something else that a user may well have taken for one (a bzImage, a 32-bit kernel, an object file).
-  static Result<ElfImage> parse(std::vector<u8> file, const std::string& name);
+  static Result<ElfImage> parse(InputFile file, const std::string& name);
+  static Result<ElfImage> parse(std::vector<u8> file, const std::string& name) {
+    return parse(InputFile(std::move(file)), name);
+  }
 
   /// Copies the PT_LOAD segments to their physical addresses and zeroes what they ask to be zero. An error when one of
-  /// them does not lie in RAM between `lowest` and the end.
+  /// them does not lie in RAM between `lowest` and the end, or the file has become shorter.
   Status load(GuestMemory& memory, PhysicalAddress lowest) const;
-
-  /// Gives the host back what the segments take in memory, for whoever loads the image once: load() must not be called
-  /// any more. Symbols stay (unless the file has them inside a segment, which no kernel does).
-  void release_segments();
 
   /// e_entry: for a Linux kernel the physical address of startup_64.
   PhysicalAddress entry() const { return entry_; }
@@ -39,7 +40,7 @@ class ElfImage {
 
   struct Symbol {
     u64 address = 0;
-    std::string_view name;  // into the file
+    std::string_view name;  // valid as long as the image
   };
   /// All functions, objects and labels, ascending by address. Read from the file when somebody first asks.
   const std::vector<Symbol>& symbols() const;
@@ -58,18 +59,18 @@ class ElfImage {
     u64 linear = 0;
   };
 
+  struct LazySymbols;
+  struct FreeSymbols {
+    void operator()(LazySymbols* symbols) const;
+  };
+  explicit ElfImage(InputFile file, std::string name);
   Status parse_headers();
-  std::vector<Symbol> parse_symbols() const;
+  Status copy(const Segment& segment, GuestMemory& memory) const;
 
-  std::vector<u8> file_;
+  InputFile file_;
   std::string name_;
   std::vector<Segment> segments_;
-  bool released_ = false;
-  struct LazySymbols {
-    std::once_flag once;
-    std::vector<Symbol> all;
-  };
-  std::unique_ptr<LazySymbols> symbols_ = std::make_unique<LazySymbols>();
+  std::unique_ptr<LazySymbols, FreeSymbols> symbols_;
   PhysicalAddress entry_;
   PhysicalAddress end_;
 };

@@ -44,7 +44,7 @@ bool write_all(int fd, std::span<const u8> bytes) {
   return true;
 }
 
-/// A kernel is read in a third of the time when its memory comes in large pages. A wish: the host may ignore it.
+/// A large file is read in a third of the time when its memory comes in large pages. A wish: the host may ignore it.
 void prefer_huge_pages(const std::vector<u8>& bytes) {
   constexpr std::uintptr_t kHugePage = std::uintptr_t{2} << 20;
   const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data());
@@ -58,8 +58,12 @@ void prefer_huge_pages(const std::vector<u8>& bytes) {
 Result<std::vector<u8>> read_file(const std::string& path, const std::string& purpose) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return cannot("open", purpose, path, errno);
+  return read_descriptor(file.get(), path, purpose);
+}
+
+Result<std::vector<u8>> read_descriptor(int descriptor, const std::string& path, const std::string& purpose) {
   struct stat info{};
-  if (fstat(file.get(), &info) != 0) return cannot("read", purpose, path, errno);
+  if (fstat(descriptor, &info) != 0) return cannot("read", purpose, path, errno);
   if (S_ISDIR(info.st_mode)) return cannot("read", purpose, path, EISDIR);
   std::vector<u8> bytes;
   std::size_t size = 0;
@@ -69,7 +73,7 @@ Result<std::vector<u8>> read_file(const std::string& path, const std::string& pu
   bytes.resize(bytes.capacity());
   for (;;) {
     if (size == bytes.size()) bytes.resize(size + kStep);
-    const ssize_t got = read(file.get(), bytes.data() + size, bytes.size() - size);
+    const ssize_t got = read(descriptor, bytes.data() + size, bytes.size() - size);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return cannot("read", purpose, path, errno);
     if (got == 0) break;

@@ -49,9 +49,7 @@ int run(RunOptions& options, const Texts& texts) {
   options.instructions = instructions.value();
   options.qemu.memory_bytes = memory.value();
   options.compare_ram_every = compare_ram.value();
-  auto file = read_file(options.qemu.kernel, "kernel");
-  if (!file) return fail(file.error().message);
-  auto kernel = ElfImage::parse(std::move(file).value(), options.qemu.kernel);
+  auto kernel = ElfImage::open(options.qemu.kernel);
   if (!kernel) return fail(kernel.error().message);
   const auto entry = pvh_entry(kernel.value());
   if (!entry) return fail(entry.error().message);

@@ -25,8 +25,7 @@ namespace bhvm::test {
 
 /// A configuration that boots to `command`.
 inline MachineConfig guest(const std::string& command, u64 seed = 0) {
-  static const auto kernel = std::make_shared<const ElfImage>(
-      ElfImage::parse(read_file(std::getenv("BHVM_KERNEL"), "kernel").value(), "kernel").value());
+  static const auto kernel = std::make_shared<const ElfImage>(ElfImage::open(std::getenv("BHVM_KERNEL")).value());
   static const auto initrd =
       std::make_shared<const std::vector<u8>>(read_file(std::getenv("BHVM_INITRAMFS_TINY"), "initrd").value());
   MachineConfig config;

@@ -2,8 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
 
 #include "base/random_stream.h"
+#include "machine/file_io.h"
 #include "tests/machine/elf_builder.h"
 
 namespace bhvm {
@@ -56,16 +61,29 @@ TEST(ElfImage, SymbolisesLinearAndBootTimeAddresses) {
   EXPECT_EQ(image.find_symbol("missing"), std::nullopt);
 }
 
-TEST(ElfImage, SymbolsOutliveTheSegments) {
+TEST(ElfImage, ReadsAnOpenFileWhenItIsAsked) {
   ElfBuilder builder = good();
-  builder.segments[0].bytes.resize(0x10000, 0xCC);  // whole pages, to be given back
-  builder.segments[0].memory_size = 0x10000;
-  ElfImage image = ElfImage::parse(builder.build(), "vmlinux").value();
+  builder.segments[0].bytes.resize(0x50123, 0xCC);  // in several pieces
+  builder.segments[0].memory_size = 0x60000;
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("bhvm-elf-image-" + std::to_string(getpid()))).string();
+  ASSERT_TRUE(write_file(path, builder.build(), "kernel").ok());
+  const ElfImage image = ElfImage::open(path).value();
   GuestMemory memory = GuestMemory::create(64 << 20).value();
   ASSERT_TRUE(image.load(memory, {0x100000}).ok());
-  image.release_segments();
+  GuestMemory expected = GuestMemory::create(64 << 20).value();
+  ASSERT_TRUE(ElfImage::parse(builder.build(), "kernel").value().load(expected, {0x100000}).ok());
+  EXPECT_EQ(memory.hash(), expected.hash());
+  ASSERT_TRUE(write_file(path, {}, "kernel").ok());  // another file by the same name
   EXPECT_EQ(image.symbolise(0xFFFFFFFF81000012), "startup_64+0x12");
-  EXPECT_DEATH((void)image.load(memory, {0x100000}), "released");
+  EXPECT_THAT(ElfImage::open(path).error().message, HasSubstr("not an ELF file"));
+
+  ASSERT_TRUE(write_file(path, builder.build(), "kernel").ok());
+  const ElfImage cut = ElfImage::open(path).value();
+  ASSERT_EQ(truncate(path.c_str(), 0x2000), 0);
+  EXPECT_THAT(cut.load(memory, {0x100000}).error().message, HasSubstr("became shorter"));
+  EXPECT_EQ(cut.symbolise(0xFFFFFFFF81000012), "");
+  std::filesystem::remove(path);
 }
 
 TEST(ElfImage, SaysWhatIsWrongWithAFile) {
