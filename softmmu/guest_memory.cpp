@@ -137,12 +137,10 @@ struct GuestMemory::Impl {
       return page->bytes;
     }
     if (slot.handed_out.test(in_chunk)) drop_host_pointers(slot, in_chunk, index);
-    HostPage* copy = cache.allocate();
+    HostPage* const copy = page == nullptr && !all_change ? cache.allocate_zeroed() : cache.allocate();
     if (page != nullptr) {
       if (!all_change) std::memcpy(copy->bytes, page->bytes, kPageSize);
       cache.release(page);
-    } else if (!all_change) {
-      std::memset(copy->bytes, 0, kPageSize);
     }
     page = copy;
     return copy->bytes;

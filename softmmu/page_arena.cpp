@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 namespace bhvm {
@@ -17,8 +18,19 @@ void host_memory_exhausted() {
   std::abort();
 }
 
-PageArena::~PageArena() {
-  for (const Slab& slab : slabs_) std::free(slab.bytes);
+void PageArena::Unmap::operator()(u8* slab) const { munmap(slab, kSlabSize); }
+
+/// 2 MiB, aligned to as much, that nobody has written to; nullptr when the host has none left.
+std::unique_ptr<u8, PageArena::Unmap> PageArena::map_slab() {
+  void* const twice = mmap(nullptr, 2 * kSlabSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (twice == MAP_FAILED) return nullptr;
+  u8* const begin = static_cast<u8*>(twice);
+  const std::size_t before = -reinterpret_cast<std::uintptr_t>(begin) % kSlabSize;
+  if (before != 0) munmap(begin, before);
+  munmap(begin + before + kSlabSize, kSlabSize - before);
+  // Guest RAM is touched at random: a huge host page saves the host's own page walks.
+  madvise(begin + before, kSlabSize, MADV_HUGEPAGE);
+  return std::unique_ptr<u8, Unmap>(begin + before);
 }
 
 bool PageArena::grow() {
@@ -37,12 +49,10 @@ bool PageArena::grow_locked() {
   } catch (const std::bad_alloc&) {
     return false;
   }
-  slab.bytes = static_cast<u8*>(std::aligned_alloc(kSlabSize, kSlabSize));
+  slab.bytes = map_slab();
   if (slab.bytes == nullptr) return false;
-  // Guest RAM is touched at random: a huge host page saves the host's own page walks.
-  madvise(slab.bytes, kSlabSize, MADV_HUGEPAGE);
   for (std::size_t i = kPagesPerSlab; i-- > 0;) {
-    slab.pages[i].bytes = slab.bytes + i * kPageSize;
+    slab.pages[i].bytes = slab.bytes.get() + i * kPageSize;
     free_.push_back(&slab.pages[i]);
   }
   slabs_.push_back(std::move(slab));
@@ -66,7 +76,23 @@ void PageArena::give_back(std::vector<HostPage*>& pages, std::size_t count) {
 
 PageCache::~PageCache() { arena_->give_back(free_, free_.size()); }
 
+HostPage* PageCache::allocate_zeroed() {
+  const bool untouched = next_free()->untouched;
+  HostPage* const page = allocate();
+  if (!untouched) std::memset(page->bytes, 0, kPageSize);
+  return page;
+}
+
 HostPage* PageCache::allocate() {
+  HostPage* const page = next_free();
+  free_.pop_back();
+  page->untouched = false;
+  page->references.store(1, std::memory_order_relaxed);
+  page->hash_known.store(false, std::memory_order_relaxed);
+  return page;
+}
+
+HostPage* PageCache::next_free() {
   if (free_.empty()) {
     try {
       free_.reserve(kKept);
@@ -75,11 +101,7 @@ HostPage* PageCache::allocate() {
     }
     arena_->take(free_, kBatch);
   }
-  HostPage* page = free_.back();
-  free_.pop_back();
-  page->references.store(1, std::memory_order_relaxed);
-  page->hash_known.store(false, std::memory_order_relaxed);
-  return page;
+  return free_.back();
 }
 
 void PageCache::release(HostPage* page) {

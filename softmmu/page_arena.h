@@ -22,6 +22,7 @@ namespace bhvm {
 struct HostPage {
   u8* bytes = nullptr;
   std::atomic<u32> references{0};
+  bool untouched = true;  // since the host gave it: all zero
   std::atomic<bool> hash_known{false};
   std::atomic<u64> hash_low{0};
   std::atomic<u64> hash_high{0};
@@ -44,7 +45,6 @@ class PageArena {
   static constexpr std::size_t kPagesPerSlab = kSlabSize / kPageSize;
 
   PageArena() = default;
-  ~PageArena();
   PageArena(const PageArena&) = delete;
   PageArena& operator=(const PageArena&) = delete;
 
@@ -56,10 +56,14 @@ class PageArena {
   void give_back(std::vector<HostPage*>& pages, std::size_t count);
 
  private:
+  struct Unmap {
+    void operator()(u8* slab) const;
+  };
   struct Slab {
-    u8* bytes = nullptr;
+    std::unique_ptr<u8, Unmap> bytes;
     std::unique_ptr<HostPage[]> pages;
   };
+  static std::unique_ptr<u8, Unmap> map_slab();
   bool grow_locked();
 
   std::mutex mutex_;
@@ -77,11 +81,15 @@ class PageCache {
 
   /// A page with one reference, its contents undefined, its hash unknown.
   HostPage* allocate();
+  /// The same, all zero.
+  HostPage* allocate_zeroed();
   /// Drops a reference; the last one frees the page.
   void release(HostPage* page);
   const std::shared_ptr<PageArena>& arena() const { return arena_; }
 
  private:
+  HostPage* next_free();
+
   static constexpr std::size_t kBatch = 16;  // pages moved under one lock
   static constexpr std::size_t kKept = 64;   // free pages kept at most
   std::shared_ptr<PageArena> arena_;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "tests/softmmu/recording_observer.h"
 
@@ -104,6 +105,21 @@ TEST(GuestMemory, FillZeroGivesWholePagesBack) {
   EXPECT_EQ(value_at(memory, 3 * kPageSize - 8), 0x0101010101010101u);
   ASSERT_TRUE(memory.fill_zero({8 * kPageSize + 1}, 3));  // of an untouched page: nothing to do
   EXPECT_EQ(memory.usage().own_pages, 3u);
+}
+
+TEST(GuestMemory, PagesThatWereUsedBeforeComeBackAsZero) {
+  constexpr u64 kPages = 2000;  // more than one slab
+  GuestMemory memory = make_memory(2 * kPages * kPageSize);
+  const std::vector<u8> junk(kPageSize, 0xA5);
+  for (u64 page = 0; page < kPages; ++page) memory.write({page * kPageSize}, junk.data(), kPageSize);
+  memory.fill_zero({0}, kPages * kPageSize);
+  for (u64 page = 0; page < 2 * kPages; ++page) memory.write_value(PhysicalAddress{page * kPageSize + 8}, page);
+  std::vector<u8> expected(kPageSize), bytes(kPageSize);
+  for (u64 page = 0; page < 2 * kPages; ++page) {
+    std::memcpy(&expected[8], &page, sizeof page);
+    memory.read({page * kPageSize}, bytes.data(), kPageSize);
+    ASSERT_EQ(bytes, expected) << page;
+  }
 }
 
 TEST(GuestMemory, HostPointersSeeTheSameBytes) {
