@@ -206,11 +206,10 @@ Op& BlockBuilder::emit_fused(Handler handler) {
   return ops_.back();
 }
 
-const Op* BlockBuilder::only_op(bool& none) const {
-  const auto mine = [this](std::size_t i) { return notes_[i].instruction == instructions_ - 1; };
-  const std::size_t size = ops_.size();
-  none = size == 0 || !mine(size - 1);
-  return none || (size > 1 && mine(size - 2)) ? nullptr : &ops_.back();
+std::size_t BlockBuilder::count_current() const {
+  std::size_t count = 0;
+  while (count < notes_.size() && notes_[notes_.size() - 1 - count].instruction == instructions_ - 1) count += 1;
+  return count;
 }
 
 void BlockBuilder::finish() {

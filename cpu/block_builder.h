@@ -9,6 +9,7 @@
 #include <Zydis/Zydis.h>
 
 #include <array>
+#include <span>
 #include <vector>
 
 #include "base/types.h"
@@ -123,9 +124,9 @@ class BlockBuilder {
   /// Removes that op: the current instruction takes its place and counts for both.
   Op& emit_fused(Handler handler);
   unsigned instructions() const { return instructions_; }
-  /// The current instruction's only op; nullptr when it has several. `none`: it has none at all.
-  const Op* only_op(bool& none) const;
-  const OpNotes& notes_of_last() const { return notes_.back(); }
+  /// The ops of the current instruction, and what is known of them.
+  std::span<const Op> current_ops() const { return std::span(ops_).last(count_current()); }
+  std::span<const OpNotes> current_notes() const { return std::span(notes_).last(count_current()); }
   bool is_unlike_others() const { return unlike_others_; }
   /// Starts an instruction that has been translated before, without an op or with this one; returns the op.
   void repeat(u16 page_offset) { start_undecodable(page_offset); }
@@ -142,6 +143,7 @@ class BlockBuilder {
   std::vector<Op>& ops() { return ops_; }
 
  private:
+  std::size_t count_current() const;
   Address place(const Instruction& insn, const ZydisDecodedOperand& memory, u16 index);
 
   std::vector<Op> ops_;

@@ -69,10 +69,8 @@ unsigned TranslatedShapes::repeat(BlockBuilder& block, std::span<const u8> bytes
 
 void TranslatedShapes::keep(const BlockBuilder& block, const Instruction& insn, const u8* bytes,
                             const DecodedShapes::Numbers& numbers) {
-  if (block.is_unlike_others()) return;
-  bool none = false;
-  const Op* const op = block.only_op(none);
-  if (op == nullptr && !none) return;
+  const std::span<const Op> ops = block.current_ops();
+  if (block.is_unlike_others() || ops.size() > 1) return;
   if (numbers.displacement.size > sizeof(i32) || numbers.immediates[1].size != 0) return;
 
   Entry kept;
@@ -82,21 +80,22 @@ void TranslatedShapes::keep(const BlockBuilder& block, const Instruction& insn, 
   kept.displacement_field = numbers.displacement;
   kept.immediate_field = numbers.immediates[0];
   kept.immediate = static_cast<u8>(insn.z.raw.imm[0].value.u);
-  if (op != nullptr) {
-    const OpNotes& notes = block.notes_of_last();
-    i64 disp = op->disp;
+  if (!ops.empty()) {
+    const Op& op = ops.front();
+    const OpNotes& notes = block.current_notes().front();
+    i64 disp = op.disp;
     if (notes.disp_of != DispOf::kConstant && numbers.displacement.size != 0) disp -= insn.z.raw.disp.value;
     if (notes.disp_of == DispOf::kPlace) disp -= insn.page_offset;
     if (!fits_i32(disp)) return;
-    kept.handler = op->handler;
+    kept.handler = op.handler;
     kept.without_flags = notes.flags.without_flags;
-    kept.imm = op->imm;
+    kept.imm = op.imm;
     kept.disp = static_cast<i32>(disp);
-    kept.dst = op->dst;
-    kept.src = op->src;
-    kept.base = op->base;
-    kept.index = op->index;
-    kept.scale = op->scale;
+    kept.dst = op.dst;
+    kept.src = op.src;
+    kept.base = op.base;
+    kept.index = op.index;
+    kept.scale = op.scale;
     kept.flag_reads = packed_flags(notes.flags.reads);
     kept.flag_writes = packed_flags(notes.flags.writes);
     kept.disp_of = notes.disp_of;
