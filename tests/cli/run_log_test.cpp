@@ -2,10 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "cli/run_comparison.h"
 #include "cli/run_files.h"
@@ -59,7 +61,7 @@ TEST(RunLog, BytesThatAreNoUtf8DoNoHarm) {
 class RunFolder : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "bhvm-run-folder";
+    folder_ = testing::TempDir() + "bhvm-run-folder-" + std::to_string(getpid());  // tests run beside each other
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }

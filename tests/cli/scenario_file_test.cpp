@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -316,7 +317,7 @@ TEST(ScenarioFile, WhatIsMissing) {
 }
 
 TEST(ScenarioFile, PathsAreRelativeToTheFile) {
-  const std::string folder = testing::TempDir() + "bhvm-scenario/";
+  const std::string folder = testing::TempDir() + "bhvm-scenario-" + std::to_string(getpid()) + "/";
   std::filesystem::create_directories(folder + "root");
   std::ofstream(folder + "client.c") << "int main(void) { return 0; }\n";
   const std::string text =
