@@ -36,7 +36,7 @@ struct CodeCacheStatistics {
 class CodeCache final : public MemoryObserver {
  public:
   static constexpr unsigned kMaxInstructions = 20;
-  static constexpr u64 kArenaBytes = u64{40} << 20;
+  static constexpr u64 kArenaBytes = u64{44} << 20;
 
   explicit CodeCache(GuestMemory& memory);
   ~CodeCache();
