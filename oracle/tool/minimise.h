@@ -23,6 +23,8 @@ class Bench {
   /// `group` has one case.
   Result<Trial> run(const CaseGroup& group, const std::shared_ptr<const Pristine>& pristine);
 
+  bool has_native() const { return native_ != nullptr; }
+
  private:
   std::unique_ptr<BhvmRunner> bhvm_;
   std::unique_ptr<QemuRunner> qemu_;
