@@ -25,18 +25,19 @@ struct Op;
 struct Block;
 struct FastEntry;
 
-/// Handlers start at multiples of this, in bytes (cpu/CMakeLists.txt).
-inline constexpr u64 kHandlerAlignment = 32;
-
 #if BHVM_DISPATCH_BY_TAIL_CALL
 using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i64 budget, FastEntry* fast);
 /// Defines or declares a handler.
 #define BHVM_HANDLER(...)                                                                                   \
   __attribute__((preserve_none)) void __VA_ARGS__([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, \
                                                   [[maybe_unused]] i64 budget, [[maybe_unused]] FastEntry* fast)
+#if BHVM_DISPATCH_JUMPS == 2
+/// Handlers start at multiples of this, in bytes (cpu/CMakeLists.txt).
+inline constexpr u64 kHandlerAlignment = 32;
 /// Goes on with the op at `target` (a const Op*). By one of two jumps that are alike, chosen by a bit of where they go:
-/// hosts keep track of far more conditional jumps than of places that indirect ones lead to, and each of the two leads
-/// to half as many (docs/PERFORMANCE.md). The two statements that do nothing keep the compiler from making one of them.
+/// some hosts keep track of far more conditional jumps than of places that indirect ones lead to, and each of the two
+/// leads to half as many (docs/PERFORMANCE.md). The two statements that do nothing keep the compiler from making one of
+/// them.
 #define BHVM_CONTINUE(target)                                                \
   do {                                                                       \
     const Op* const bhvm_next = (target);                                    \
@@ -48,6 +49,14 @@ using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i
     asm volatile("" : : "i"(0));                                             \
     [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast);   \
   } while (0)
+#else
+/// Goes on with the op at `target` (a const Op*).
+#define BHVM_CONTINUE(target)                                                    \
+  do {                                                                           \
+    const Op* const bhvm_next = (target);                                        \
+    [[clang::musttail]] return bhvm_next->handler(cpu, bhvm_next, budget, fast); \
+  } while (0)
+#endif
 /// Hands this op to another handler.
 #define BHVM_BECOME(other) [[clang::musttail]] return other(cpu, op, budget, fast)
 /// Leaves the dispatch and returns to Cpu::run().

@@ -3,7 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <memory>
+#include <vector>
 
 #include "tests/machine/guest_code.h"
 
@@ -173,17 +174,20 @@ TEST(Machine, ForkingABigMachineIsCheap) {
   config.memory_bytes = 256 << 20;
   auto machine = Machine::create(config).value();
   machine->run_until(until_instructions(1'000'000));
-  constexpr int kForks = 50;
-  const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < kForks; ++i) (void)machine->snapshot();
-  const auto snapshots = std::chrono::steady_clock::now();
-  for (int i = 0; i < kForks; ++i) (void)machine->fork();
-  const auto forks = std::chrono::steady_clock::now();
-  const auto us = [](auto duration) { return std::chrono::duration<double, std::micro>(duration).count() / kForks; };
-  RecordProperty("snapshot_us", std::to_string(us(snapshots - start)));
-  RecordProperty("fork_us", std::to_string(us(forks - snapshots)));
-  EXPECT_LT(us(snapshots - start), 5000) << "microseconds; far above what it takes, for slow and busy hosts";
-  EXPECT_LT(us(forks - snapshots), 20000);
+  const GuestMemory::Usage before = machine->memory().usage();
+  ASSERT_GT(before.own_pages, 0u);
+  // Counted, not timed: a busy host is no failure. bench/micro/machine_bench.cpp times both.
+  std::vector<std::unique_ptr<Machine>> branches;
+  for (int i = 0; i < 50; ++i) {
+    (void)machine->snapshot();
+    branches.push_back(machine->fork());
+  }
+  for (const auto& branch : branches) {
+    EXPECT_EQ(branch->memory().usage().own_pages, 0u) << "a fork copies nothing until it writes";
+    EXPECT_EQ(branch->memory().usage().shared_pages, before.own_pages + before.shared_pages);
+  }
+  branches.clear();
+  EXPECT_EQ(machine->memory().usage().own_pages, before.own_pages + before.shared_pages) << "nor has the trunk";
 }
 
 TEST(Machine, MistakesAreSentences) {
