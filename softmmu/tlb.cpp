@@ -17,8 +17,6 @@ constexpr u64 kLinearBits = (u64{1} << 48) - 1;  // what a tag has of the addres
 
 }  // namespace
 
-Tlb::Tlb() : state_(std::make_unique<TlbState>()) {}
-
 bool Tlb::is_ours(const TlbEntry& entry) const { return entry.is_global() || (entry.tag & kPageOffsetMask) == pcid_; }
 
 bool Tlb::covers(const TlbEntry& entry, u64 linear) const {
@@ -27,13 +25,13 @@ bool Tlb::covers(const TlbEntry& entry, u64 linear) const {
 
 void Tlb::set_state(const TlbState& state) {
   flush_all();
-  *state_ = state;
+  state_ = state;
   for (unsigned i = 0; i < kDataTlbEntries; ++i) note_data(i);
   for (unsigned i = 0; i < kFetchTlbEntries; ++i) note_fetch(i);
 }
 
 void Tlb::note_data(unsigned index) {
-  const TlbEntry& entry = state_->data[index];
+  const TlbEntry& entry = state_.data[index];
   if (entry.frame == 0) return;
   data_used_.set(index);
   if (!entry.is_global()) data_non_global_.set(index);
@@ -41,7 +39,7 @@ void Tlb::note_data(unsigned index) {
 }
 
 void Tlb::note_fetch(unsigned index) {
-  const TlbEntry& entry = state_->fetch[index];
+  const TlbEntry& entry = state_.fetch[index];
   if (entry.frame == 0) return;
   fetch_used_.set(index);
   if (!entry.is_global()) fetch_non_global_.set(index);
@@ -49,7 +47,7 @@ void Tlb::note_fetch(unsigned index) {
 }
 
 void Tlb::remove_data(unsigned index) {
-  TlbEntry& entry = state_->data[index];
+  TlbEntry& entry = state_.data[index];
   if ((entry.frame & kLarge) != 0) --large_pieces_near(entry.tag);
   entry = {};
   data_used_.clear(index);
@@ -58,7 +56,7 @@ void Tlb::remove_data(unsigned index) {
 }
 
 void Tlb::remove_fetch(unsigned index) {
-  TlbEntry& entry = state_->fetch[index];
+  TlbEntry& entry = state_.fetch[index];
   if ((entry.frame & kLarge) != 0) --large_pieces_near(entry.tag);
   entry = {};
   fetch_used_.clear(index);
@@ -69,16 +67,16 @@ void Tlb::remove_fetch(unsigned index) {
 void Tlb::enter_data(LinearAddress page, PhysicalAddress frame, u64 flags) {
   const unsigned index = data_tlb_index(page.value);
   remove_data(index);
-  state_->data[index] = {data_tag(page.value, pcid_, (flags & tlb_flag::kGlobal) != 0),
-                         (frame.value & kPageMask) | flags};
+  state_.data[index] = {data_tag(page.value, pcid_, (flags & tlb_flag::kGlobal) != 0),
+                        (frame.value & kPageMask) | flags};
   note_data(index);
 }
 
 void Tlb::enter_fetch(LinearAddress page, bool user, PhysicalAddress frame, u64 flags) {
   const unsigned index = fetch_tlb_index(page.value);
   remove_fetch(index);
-  state_->fetch[index] = {fetch_tag(page.value, pcid_, (flags & tlb_flag::kGlobal) != 0, user),
-                          (frame.value & kPageMask) | flags};
+  state_.fetch[index] = {fetch_tag(page.value, pcid_, (flags & tlb_flag::kGlobal) != 0, user),
+                         (frame.value & kPageMask) | flags};
   note_fetch(index);
 }
 
@@ -93,45 +91,45 @@ void Tlb::flush_fetch() {
 
 void Tlb::flush_non_global() {
   data_non_global_.for_each([this](unsigned index) {
-    if (is_ours(state_->data[index])) remove_data(index);
+    if (is_ours(state_.data[index])) remove_data(index);
   });
   fetch_non_global_.for_each([this](unsigned index) {
-    if (is_ours(state_->fetch[index])) remove_fetch(index);
+    if (is_ours(state_.fetch[index])) remove_fetch(index);
   });
 }
 
 void Tlb::flush_page(LinearAddress linear) {
-  if (const unsigned index = data_tlb_index(linear.value); covers(state_->data[index], linear.value)) {
+  if (const unsigned index = data_tlb_index(linear.value); covers(state_.data[index], linear.value)) {
     remove_data(index);
   }
-  if (const unsigned index = fetch_tlb_index(linear.value); covers(state_->fetch[index], linear.value)) {
+  if (const unsigned index = fetch_tlb_index(linear.value); covers(state_.fetch[index], linear.value)) {
     remove_fetch(index);
   }
   if (large_pieces_near(linear.value) == 0) return;
   data_used_.for_each([&](unsigned index) {
-    if (covers(state_->data[index], linear.value)) remove_data(index);
+    if (covers(state_.data[index], linear.value)) remove_data(index);
   });
   fetch_used_.for_each([&](unsigned index) {
-    if (covers(state_->fetch[index], linear.value)) remove_fetch(index);
+    if (covers(state_.fetch[index], linear.value)) remove_fetch(index);
   });
 }
 
 void Tlb::fill_fast_read(DataMode mode, LinearAddress page, const u8* host) {
-  fast_.fill_read(mode, page, host, state_->data[data_tlb_index(page.value)].is_global());
+  fast_.fill_read(mode, page, host, state_.data[data_tlb_index(page.value)].is_global());
 }
 
 void Tlb::fill_fast_write(DataMode mode, LinearAddress page, u8* host) {
-  fast_.fill_write(mode, page, host, state_->data[data_tlb_index(page.value)].is_global());
+  fast_.fill_write(mode, page, host, state_.data[data_tlb_index(page.value)].is_global());
 }
 
 void Tlb::fill_fast_fetch(LinearAddress page, bool user) {
-  const TlbEntry& entry = state_->fetch[fetch_tlb_index(page.value)];
+  const TlbEntry& entry = state_.fetch[fetch_tlb_index(page.value)];
   fast_.fill_fetch(page, user, entry.page(), entry.is_global());
 }
 
 void Tlb::drop_fast(PhysicalAddress frame) {
   data_used_.for_each([&](unsigned index) {
-    if (state_->data[index].page() == frame.page()) fast_.drop_data(index);
+    if (state_.data[index].page() == frame.page()) fast_.drop_data(index);
   });
 }
 

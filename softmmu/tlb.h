@@ -15,8 +15,8 @@
 #pragma once
 
 #include <array>
-#include <memory>
 
+#include "base/boxed_array.h"
 #include "base/types.h"
 #include "softmmu/fast_tlb.h"
 
@@ -54,17 +54,15 @@ constexpr u64 fetch_tag(u64 linear, u16 pcid, bool global, bool user) {
 }
 
 struct TlbState {
-  std::array<TlbEntry, kDataTlbEntries> data{};
-  std::array<TlbEntry, kFetchTlbEntries> fetch{};
+  BoxedArray<TlbEntry, kDataTlbEntries> data;
+  BoxedArray<TlbEntry, kFetchTlbEntries> fetch;
 };
 
 /// TlbState, its fast entries, and what makes flushing cheap: sets of the indices that are in use, derived from the
 /// two. Keeps the invariant that a fast entry stands only over a state entry with its tag.
 class Tlb {
  public:
-  Tlb();
-
-  const TlbState& state() const { return *state_; }
+  const TlbState& state() const { return state_; }
   void set_state(const TlbState& state);
 
   /// From here on everything but set_state() and flush_all() is about this PCID and global translations.
@@ -75,12 +73,12 @@ class Tlb {
 
   /// The translation of a page, or nullptr.
   const TlbEntry* find_data(u64 linear) const {
-    const TlbEntry& entry = state_->data[data_tlb_index(linear)];
+    const TlbEntry& entry = state_.data[data_tlb_index(linear)];
     const bool hit = entry.tag == data_tag(linear, pcid_, false) || entry.tag == data_tag(linear, pcid_, true);
     return hit && entry.frame != 0 ? &entry : nullptr;
   }
   const TlbEntry* find_fetch(u64 linear, bool user) const {
-    const TlbEntry& entry = state_->fetch[fetch_tlb_index(linear)];
+    const TlbEntry& entry = state_.fetch[fetch_tlb_index(linear)];
     const bool hit =
         entry.tag == fetch_tag(linear, pcid_, false, user) || entry.tag == fetch_tag(linear, pcid_, true, user);
     return hit && entry.frame != 0 ? &entry : nullptr;
@@ -122,7 +120,7 @@ class Tlb {
   void note_fetch(unsigned index);
   u16& large_pieces_near(u64 linear) { return large_pieces_[((linear >> 30) ^ (linear >> 39)) % large_pieces_.size()]; }
 
-  std::unique_ptr<TlbState> state_;
+  TlbState state_;
   FastTlb fast_;
   u16 pcid_ = 0;
   DataSet data_used_;

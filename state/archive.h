@@ -1,7 +1,7 @@
 // Saving and loading a state: its fields in order of declaration, little-endian, each in its own width, nothing
 // between.
 //
-//   bool: one byte, 0 or 1        enum: its underlying integer        std::array: its elements
+//   bool: one byte, 0 or 1        enum: its underlying integer        an array: its elements
 //   std::vector: u64 length, then its elements
 //
 // The form has no names and no version in it; whoever writes a file puts the schema (state/schema.h) or its hash in
@@ -133,8 +133,12 @@ bool load(Reader& reader, S& state) {
       }
     }
   } else if constexpr (Array<S>) {
-    for (auto& element : state) {
-      if (!load(reader, element)) break;
+    if constexpr (loads_in_bulk<typename S::value_type>()) {
+      reader.get_bytes(state.data(), state.size() * sizeof(typename S::value_type));
+    } else {
+      for (auto& element : state) {
+        if (!load(reader, element)) break;
+      }
     }
   } else {
     boost::pfr::for_each_field(state, [&](auto& field) { load(reader, field); });

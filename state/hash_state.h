@@ -12,7 +12,7 @@ Hash128 hash_state(const S& state) {
     return hash_bytes(&state, sizeof(state));
   } else {
     Writer writer;
-    writer.reserve(sizeof(state));
+    writer.reserve(state_shape::saved_size_min<S>());
     save(writer, state);
     return hash_bytes(writer.bytes().data(), writer.bytes().size());
   }

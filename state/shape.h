@@ -1,8 +1,8 @@
 // What a state may be made of, and what is known of it at compile time.
 //
-// A state is an aggregate of integers of at most 64 bits, bool, enumerations, std::array, std::vector and further
-// aggregates of these. Boost.PFR visits the fields in order of declaration, so the declaration is the only list there
-// is. Anything else (pointers, floats, C arrays, classes) does not compile.
+// A state is an aggregate of integers of at most 64 bits, bool, enumerations, std::array, BoxedArray, std::vector and
+// further aggregates of these. Boost.PFR visits the fields in order of declaration, so the declaration is the only list
+// there is. Anything else (pointers, floats, C arrays, classes) does not compile.
 #pragma once
 
 #include <array>
@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/boxed_array.h"
 #include "base/types.h"
 
 namespace bhvm::state_shape {
@@ -21,6 +22,8 @@ template <class T>
 struct IsArray : std::false_type {};
 template <class T, std::size_t kSize>
 struct IsArray<std::array<T, kSize>> : std::true_type {};
+template <class T, std::size_t kSize>
+struct IsArray<BoxedArray<T, kSize>> : std::true_type {};
 template <class T>
 struct IsVector : std::false_type {};
 template <class T>
@@ -60,7 +63,7 @@ consteval bool saves_in_bulk() {
   if constexpr (Scalar<T>) {
     return std::endian::native == std::endian::little;
   } else if constexpr (Array<T>) {
-    return saves_in_bulk<typename T::value_type>();
+    return std::is_trivially_copyable_v<T> && saves_in_bulk<typename T::value_type>();
   } else if constexpr (Aggregate<T>) {
     return std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T> &&
            all_fields<T>([]<class Field>() { return saves_in_bulk<Field>(); });
@@ -76,7 +79,7 @@ consteval bool loads_in_bulk() {
   if constexpr (std::is_same_v<T, bool>) {
     return false;
   } else if constexpr (Array<T>) {
-    return loads_in_bulk<typename T::value_type>();
+    return std::is_trivially_copyable_v<T> && loads_in_bulk<typename T::value_type>();
   } else if constexpr (Aggregate<T>) {
     return saves_in_bulk<T>() && all_fields<T>([]<class Field>() { return loads_in_bulk<Field>(); });
   } else {

@@ -5,6 +5,8 @@
 
 #include "base/random_stream.h"
 #include "state/diff.h"
+#include "state/hash_state.h"
+#include "state/schema.h"
 #include "tests/state/sample_state.h"
 
 namespace bhvm {
@@ -58,6 +60,38 @@ TEST(Archive, BulkFormIsTheElementwiseForm) {
     writer.put(pair.frame);
   }
   EXPECT_EQ(saved(pairs), writer.bytes());
+}
+
+struct Plain {
+  u8 before = 1;
+  std::array<sample::Pair, 3> pairs{};
+  std::array<sample::Timer, 2> timers{};
+};
+
+struct Boxed {
+  u8 before = 1;
+  BoxedArray<sample::Pair, 3> pairs;
+  BoxedArray<sample::Timer, 2> timers;
+};
+
+TEST(Archive, ABoxedArrayIsSavedAsAnArray) {
+  static_assert(!state_shape::saves_in_bulk<Boxed>(), "its memory is elsewhere");
+  static_assert(!state_shape::loads_in_bulk<BoxedArray<sample::Pair, 3>>());
+  static_assert(state_shape::saved_size_min<Boxed>() == state_shape::saved_size_min<Plain>());
+  EXPECT_EQ(schema<Boxed>(), schema<Plain>());
+  Plain plain;
+  plain.pairs[2] = {5, 6};
+  plain.timers[1] = {7, sample::Mode::kPeriodic, true};
+  const std::vector<u8> bytes = saved(plain);
+  Reader reader(bytes);
+  Boxed boxed;
+  ASSERT_TRUE(load(reader, boxed));
+  EXPECT_EQ(boxed.pairs[2].frame, 6u);
+  EXPECT_EQ(boxed.timers[1].count, 7u);
+  EXPECT_EQ(saved(boxed), bytes);
+  EXPECT_EQ(hash_state(boxed), hash_state(plain));
+  Reader shorter(std::span(bytes).first(bytes.size() - 1));
+  EXPECT_FALSE(load(shorter, boxed));
 }
 
 TEST(Archive, EveryTruncationFails) {
