@@ -90,7 +90,7 @@ TEST(Archive, ABoxedArrayIsSavedAsAnArray) {
   EXPECT_EQ(boxed.timers[1].count, 7u);
   EXPECT_EQ(saved(boxed), bytes);
   EXPECT_EQ(hash_state(boxed), hash_state(plain));
-  Reader shorter(std::span(bytes).first(bytes.size() - 1));
+  Reader shorter{std::span(bytes).first(bytes.size() - 1)};
   EXPECT_FALSE(load(shorter, boxed));
 }
 
