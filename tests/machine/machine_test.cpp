@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "cpu/system/cpuid.h"
 #include "tests/machine/guest_code.h"
 
 namespace bhvm {
@@ -188,6 +189,16 @@ TEST(Machine, ForkingABigMachineIsCheap) {
   }
   branches.clear();
   EXPECT_EQ(machine->memory().usage().own_pages, before.own_pages + before.shared_pages) << "nor has the trunk";
+}
+
+TEST(Machine, ATimerWakesASleepingProcessor) {
+  auto machine = machine_of(test::timer_ticks(kCrystalHz / 1000));
+  machine->run_until(until_ns(10'500'000));
+  const u64 after_ten = machine->instructions();
+  EXPECT_LT(after_ten, 100u);
+  EXPECT_EQ(machine->now_ns(), 10'500'000u) << "asleep, it is there at once";
+  machine->run_until(until_ns(1'010'500'000));
+  EXPECT_EQ(machine->instructions() - after_ten, 4000u) << "a thousand times four instructions";
 }
 
 TEST(Machine, MistakesAreSentences) {
