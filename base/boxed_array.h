@@ -1,14 +1,13 @@
 // BoxedArray: a std::array on the heap, for the large tables of a state.
 //
 // It is a value like an array, and as small as a pointer: a state that holds one is cheap to move and to put on a
-// stack, and does not make the compiler look for a field in each of its bytes (Boost.PFR counts an aggregate's fields
-// by halving its size in bits; of a table of 128 KiB that takes half a minute).
+// stack, and does not make the compiler look for a field in each of its bits (Boost.PFR counts an aggregate's fields
+// by halving that number; of a table of 128 KiB it takes half a minute).
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <memory>
-#include <utility>
 
 namespace bhvm {
 

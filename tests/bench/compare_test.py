@@ -75,6 +75,7 @@ class Usage(unittest.TestCase):
         self.assertIn("--rounds must be 1 or more", self.refusal("--rounds", 0))
         self.assertIn("--core 99999 is none of the cores", self.refusal("--core", 99999))
         self.assertIn("cannot be written", self.refusal("--json", "/nonexistent/compare.json"))
+        self.assertIn("cannot be written", self.refusal("--svg", "/"))
 
     def test_a_build_that_is_not_there_is_named(self):
         with tempfile.TemporaryDirectory() as empty:
