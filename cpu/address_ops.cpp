@@ -4,18 +4,8 @@
 
 namespace bhvm {
 
-BHVM_HANDLER(address_op_plain) {
-  cpu.scratch_address = address_of(cpu, op);
-  BHVM_NEXT;
-}
-
 BHVM_HANDLER(address_op_immediate) {
   cpu.scratch_address = operand<u64>(cpu, op->src) + static_cast<u64>(op->imm);
-  BHVM_NEXT;
-}
-
-BHVM_HANDLER(address_op_based) {
-  cpu.scratch_address = address_of(cpu, op) + operand<u64>(cpu, op->src);
   BHVM_NEXT;
 }
 

@@ -2,16 +2,30 @@
 // address fields of an op: FS and GS bases, 32- and 16-bit address sizes, segments that are not flat.
 #pragma once
 
-#include "cpu/op.h"
+#include "cpu/step.h"
 
 namespace bhvm {
 
 /// base + (index << scale) + disp
-BHVM_HANDLER(address_op_plain);
+struct AddressPlain {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    cpu.scratch_address = address_of(cpu, op);
+    return true;
+  }
+};
+inline constexpr Handler address_op_plain = plain<AddressPlain>;
 /// [src] + imm
 BHVM_HANDLER(address_op_immediate);
 /// base + (index << scale) + disp + [src], where src is a segment's base
-BHVM_HANDLER(address_op_based);
+struct AddressBased {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    cpu.scratch_address = address_of(cpu, op) + operand<u64>(cpu, op->src);
+    return true;
+  }
+};
+inline constexpr Handler address_op_based = plain<AddressBased>;
 /// ((base + (index << scale) + disp) & imm) + [src]
 BHVM_HANDLER(address_op_masked);
 /// The same through a segment with its checks: src is the SegmentState, dst the access size and kAddressOpWrites

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "cpu/control.h"
+#include "cpu/guided.h"
 #include "cpu/handler.h"
 #include "cpu/pairs.h"
 #include "cpu/translated_shapes.h"
@@ -135,6 +136,7 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   if (second_size != 0) builder_.emit_data();
   builder_.finish();
   join_ops(builder_.ops());
+  if (dispatch() == Dispatch::kGuided) guide_ops(builder_.ops());
   Block* block = commit(page, mode, start, static_cast<u16>(std::min<u64>(offset, kPageSize)));
   if (second_size != 0) {
     block->straddles = true;

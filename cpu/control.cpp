@@ -95,9 +95,15 @@ JumpKind jump_kind(u32 mode, i64 target) {
   return target >= 0 && target < static_cast<i64>(kPageSize) ? JumpKind::kInPage : JumpKind::kAcross;
 }
 
-BHVM_HANDLER(go_in_page) { BHVM_JUMP_IN_PAGE; }
+template <>
+BHVM_HANDLER(go_in_page_by<ByJump>) {
+  BHVM_JUMP_IN_PAGE;
+}
 
-BHVM_HANDLER(go_across) { BHVM_JUMP_ACROSS(cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))); }
+template <>
+BHVM_HANDLER(go_across_by<ByJump>) {
+  BHVM_JUMP_ACROSS(cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp)));
+}
 
 namespace {
 

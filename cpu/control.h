@@ -109,8 +109,20 @@ enum class JumpKind : u8 {
 JumpKind jump_kind(u32 mode, i64 target);
 
 /// Goes on to the block behind this one, in this page or (in 64-bit code) in another.
-BHVM_HANDLER(go_in_page);
-BHVM_HANDLER(go_across);
+template <class Onward>
+BHVM_HANDLER(go_in_page_by) {
+  BHVM_JUMP_IN_PAGE;
+}
+template <class Onward>
+BHVM_HANDLER(go_across_by) {
+  BHVM_JUMP_ACROSS(cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp)));
+}
+template <>
+BHVM_HANDLER(go_in_page_by<ByJump>);
+template <>
+BHVM_HANDLER(go_across_by<ByJump>);
+inline constexpr Handler go_in_page = go_in_page_by<ByJump>;
+inline constexpr Handler go_across = go_across_by<ByJump>;
 
 /// Goes on behind the block's last instruction, at this page offset (at least the page's size: in the next page).
 void emit_fall_through(BlockBuilder& block, u64 page_offset);

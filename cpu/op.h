@@ -25,38 +25,46 @@ struct Op;
 struct Block;
 struct FastEntry;
 
+/// Handlers start at multiples of this, in bytes (cpu/CMakeLists.txt).
+inline constexpr u64 kHandlerAlignment = 32;
+
 #if BHVM_DISPATCH_BY_TAIL_CALL
 using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i64 budget, FastEntry* fast);
 /// Defines or declares a handler.
 #define BHVM_HANDLER(...)                                                                                   \
   __attribute__((preserve_none)) void __VA_ARGS__([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, \
                                                   [[maybe_unused]] i64 budget, [[maybe_unused]] FastEntry* fast)
-#if BHVM_DISPATCH_JUMPS == 2
-/// Handlers start at multiples of this, in bytes (cpu/CMakeLists.txt).
-inline constexpr u64 kHandlerAlignment = 32;
-/// Goes on with the op at `target` (a const Op*). By one of two jumps that are alike, chosen by a bit of where they go:
-/// some hosts keep track of far more conditional jumps than of places that indirect ones lead to, and each of the two
-/// leads to half as many (docs/PERFORMANCE.md). The two statements that do nothing keep the compiler from making one of
-/// them.
-#define BHVM_CONTINUE(target)                                                \
-  do {                                                                       \
-    const Op* const bhvm_next = (target);                                    \
-    const Handler bhvm_handler = bhvm_next->handler;                         \
-    if ((reinterpret_cast<u64>(bhvm_handler) & kHandlerAlignment) != 0) {    \
-      asm volatile("" : : "i"(1));                                           \
-      [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast); \
-    }                                                                        \
-    asm volatile("" : : "i"(0));                                             \
-    [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast);   \
+/// Goes on with the op at `target` (a const Op*), in the way that `Onward` says: ByJump, or the template parameter of
+/// this name. The two statements that do nothing keep the compiler from making one jump of two.
+#define BHVM_CONTINUE(target)                                                     \
+  do {                                                                            \
+    const Op* const bhvm_next = (target);                                         \
+    const Handler bhvm_handler = bhvm_next->handler;                              \
+    BHVM_RECORD(bhvm_handler);                                                    \
+    if constexpr (Onward::kGuesses > 0) {                                         \
+      if (bhvm_handler == Onward::kFirst) {                                       \
+        [[clang::musttail]] return Onward::kFirst(cpu, bhvm_next, budget, fast);  \
+      }                                                                           \
+    }                                                                             \
+    if constexpr (Onward::kGuesses > 1) {                                         \
+      if (bhvm_handler == Onward::kSecond) {                                      \
+        [[clang::musttail]] return Onward::kSecond(cpu, bhvm_next, budget, fast); \
+      }                                                                           \
+    }                                                                             \
+    if constexpr (Onward::kGuesses > 2) {                                         \
+      if (bhvm_handler == Onward::kThird) {                                       \
+        [[clang::musttail]] return Onward::kThird(cpu, bhvm_next, budget, fast);  \
+      }                                                                           \
+    }                                                                             \
+    if constexpr (Onward::kTwoJumps) {                                            \
+      if ((reinterpret_cast<u64>(bhvm_handler) & kHandlerAlignment) != 0) {       \
+        asm volatile("" : : "i"(1));                                              \
+        [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast);    \
+      }                                                                           \
+      asm volatile("" : : "i"(0));                                                \
+    }                                                                             \
+    [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast);        \
   } while (0)
-#else
-/// Goes on with the op at `target` (a const Op*).
-#define BHVM_CONTINUE(target)                                                    \
-  do {                                                                           \
-    const Op* const bhvm_next = (target);                                        \
-    [[clang::musttail]] return bhvm_next->handler(cpu, bhvm_next, budget, fast); \
-  } while (0)
-#endif
 /// Hands this op to another handler.
 #define BHVM_BECOME(other) [[clang::musttail]] return other(cpu, op, budget, fast)
 /// Leaves the dispatch and returns to Cpu::run().
@@ -69,6 +77,24 @@ using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget, FastEntry*& f
 #define BHVM_CONTINUE(target) return (target)
 #define BHVM_BECOME(other) return other(cpu, op, budget, fast)
 #define BHVM_LEAVE return nullptr
+#endif
+
+/// How a handler goes on: by one indirect jump. Hot handlers take the way as a template parameter; cpu/guided.h has the
+/// other one.
+struct ByJump {
+  static constexpr unsigned kGuesses = 0;  // with so many handlers the next one is compared, and jumped to directly
+  static constexpr Handler kFirst = nullptr, kSecond = nullptr, kThird = nullptr;  // which ones
+  static constexpr bool kTwoJumps = false;  // any other by one of two indirect jumps, by a bit of its address
+};
+/// What BHVM_CONTINUE finds in handlers without such a parameter.
+using Onward = ByJump;
+
+#if BHVM_RECORD_DISPATCH
+/// Takes down where a dispatch went (cpu/dispatch_record.cpp).
+void record_dispatch(Handler handler);
+#define BHVM_RECORD(handler) record_dispatch(handler)
+#else
+#define BHVM_RECORD(handler) static_cast<void>(0)
 #endif
 
 /// Goes on with the next op of the block.

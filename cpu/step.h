@@ -12,7 +12,7 @@
 
 namespace bhvm {
 
-template <class Step, Through through = Through::kTlb>
+template <class Step, Through through = Through::kTlb, class Onward = ByJump>
 BHVM_HANDLER(plain) {
   BHVM_ACCESS(Step::template run<through>(cpu, fast, op), plain<Step, Through::kSlow>);
   BHVM_NEXT;

@@ -1,19 +1,13 @@
 // SETcc and CMOVcc.
 #include <utility>
 
-#include "base/planted_fault.h"
-#include "cpu/integer/conditions.h"
 #include "cpu/integer/forms.h"
+#include "cpu/integer/steps.h"
 #include "cpu/integer/translate.h"
 
 namespace bhvm::integer {
 namespace {
 
-template <Condition condition>
-BHVM_HANDLER(set_reg) {
-  operand<u8>(cpu, op->dst) = holds<condition>(cpu.flags) ? 1 : 0;
-  BHVM_NEXT;
-}
 template <Condition condition>
 BHVM_HANDLER(set_mem) {
   if (!store<u8>(cpu, address_of(cpu, op), holds<condition>(cpu.flags) ? 1 : 0)) BHVM_FAULT;
@@ -26,30 +20,16 @@ bool translate_set(BlockBuilder& block, const Instruction& insn) {
     const Address address = block.address(insn, insn.operand(0));
     block.emit(set_mem<condition>, address);
   } else {
-    block.emit(set_reg<condition>, false).dst = register_of(insn, 0);
+    block.emit(plain<SetReg<condition>>, false).dst = register_of(insn, 0);
   }
   block.flags({.reads = flags_read_by(condition)});
   return true;
 }
 
-/// A 32-bit destination is written (its upper half cleared) even when the condition fails.
 template <Condition condition, class T>
-BHVM_HANDLER(move_reg) {
-  const T a = operand<T>(cpu, op->dst);
-  const T b = operand<T>(cpu, op->src);
-  if (planted(PlantedFault::kCmovUpperHalf) && sizeof(T) == 4 && !holds<condition>(cpu.flags)) BHVM_NEXT;
-  write_gpr<T>(cpu, op->dst, holds<condition>(cpu.flags) ? b : a);
-  BHVM_NEXT;
-}
-/// The operand is read, and may fault, whatever the condition.
-template <Condition condition, class T, Through through = Through::kTlb>
-BHVM_HANDLER(move_mem) {
-  T b;
-  BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), b), move_mem<condition, T, Through::kSlow>);
-  const T a = operand<T>(cpu, op->dst);
-  write_gpr<T>(cpu, op->dst, holds<condition>(cpu.flags) ? b : a);
-  BHVM_NEXT;
-}
+constexpr Handler move_reg = plain<MovRegRegIf<condition, T>>;
+template <Condition condition, class T>
+constexpr Handler move_mem = plain<MovRegMemIf<condition, T>>;
 
 template <Condition condition>
 bool translate_move(BlockBuilder& block, const Instruction& insn) {

@@ -28,7 +28,7 @@ BHVM_INLINE u64 direct_target(const Cpu& cpu, const Op* op, bool wide) {
     }                                                   \
   } while (0)
 
-template <JumpKind kind, bool wide>
+template <JumpKind kind, bool wide, class Onward = ByJump>
 BHVM_HANDLER(jump) {
   BHVM_JUMP_DIRECT(kind, wide);
 }
@@ -79,7 +79,7 @@ BHVM_INLINE const Block* known_target(const Cpu& cpu, const Op* op, u64 target) 
   return block;
 }
 
-template <bool wide, bool memory, bool alone, Through through = Through::kTlb>
+template <bool wide, bool memory, bool alone, Through through = Through::kTlb, class Onward = ByJump>
 BHVM_HANDLER(jump_indirect) {
   using T = std::conditional_t<wide, u64, u32>;
   T value;
@@ -102,7 +102,7 @@ BHVM_HANDLER(jump_indirect) {
 
 // Conditional.
 
-template <Condition condition, JumpKind kind, bool wide>
+template <Condition condition, JumpKind kind, bool wide, class Onward = ByJump>
 BHVM_HANDLER(jump_if) {
   if (holds<condition>(cpu.flags)) {
     budget += op->remaining - 1;
@@ -134,7 +134,7 @@ BHVM_INLINE u32 fused_immediate(const Op* op) {
 }
 
 template <Condition condition, class Fuse, class T, bool immediate_operand, bool flags_behind,
-          JumpKind kind = JumpKind::kInPage>
+          JumpKind kind = JumpKind::kInPage, class Onward = ByJump>
 BHVM_HANDLER(fused) {
   const T a = operand<T>(cpu, op->dst);
   const T b = immediate_operand ? static_cast<T>(static_cast<i32>(fused_immediate(op))) : operand<T>(cpu, op->src);
@@ -165,7 +165,7 @@ BHVM_INLINE bool store_return_address_fast(Cpu& cpu, FastEntry* fast, const Op* 
   return store_by<Through::kTlb>(cpu, fast, cpu.s.gpr[kRsp] - 8, cpu.page_base + op->dst);
 }
 
-template <class Stack, JumpKind kind, Through through = Through::kTlb>
+template <class Stack, JumpKind kind, Through through = Through::kTlb, class Onward = ByJump>
 BHVM_HANDLER(call) {
   if constexpr (kHot<Stack::kWide, false, through>) {
     if (BHVM_UNLIKELY(!store_return_address_fast(cpu, fast, op))) BHVM_BECOME((call<Stack, kind, Through::kSlow>));
@@ -177,7 +177,7 @@ BHVM_HANDLER(call) {
   BHVM_JUMP_DIRECT(kind, Stack::kWide);
 }
 
-template <class Stack, bool memory, bool alone, Through through = Through::kTlb>
+template <class Stack, bool memory, bool alone, Through through = Through::kTlb, class Onward = ByJump>
 BHVM_HANDLER(call_indirect) {
   using T = std::conditional_t<Stack::kWide, u64, u32>;
   T value;
@@ -210,7 +210,7 @@ BHVM_HANDLER(call_indirect) {
 }
 
 /// `imm`: bytes to release behind the return address.
-template <class Stack, bool alone, Through through = Through::kTlb>
+template <class Stack, bool alone, Through through = Through::kTlb, class Onward = ByJump>
 BHVM_HANDLER(ret) {
   using T = std::conditional_t<Stack::kWide, u64, u32>;
   T value;

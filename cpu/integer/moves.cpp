@@ -164,13 +164,10 @@ bool translate_bswap(BlockBuilder& block, const Instruction& insn) {
 // CBW CWDE CDQE: the accumulator widened in place. CWD CDQ CQO: its sign into RDX.
 
 template <class To, class From>
-BHVM_HANDLER(widen_accumulator) {
-  write_gpr<To>(cpu, op->dst, static_cast<To>(operand<From>(cpu, op->dst)));
-  BHVM_NEXT;
-}
-template <Handler handler>
 bool translate_accumulator(BlockBuilder& block, const Instruction&) {
-  block.emit(handler, false).dst = gpr(kRax);
+  Op& op = block.emit(plain<WidenReg<To, From>>, false);
+  op.dst = gpr(kRax);
+  op.src = gpr(kRax);
   return true;
 }
 
@@ -225,9 +222,9 @@ void register_moves(TranslatorTable& table) {
   table.add(ZYDIS_MNEMONIC_LEA, translate_lea);
   table.add(ZYDIS_MNEMONIC_MOVBE, translate_movbe);
   table.add(ZYDIS_MNEMONIC_BSWAP, translate_bswap);
-  table.add(ZYDIS_MNEMONIC_CBW, translate_accumulator<widen_accumulator<u16, i8>>);
-  table.add(ZYDIS_MNEMONIC_CWDE, translate_accumulator<widen_accumulator<u32, i16>>);
-  table.add(ZYDIS_MNEMONIC_CDQE, translate_accumulator<widen_accumulator<u64, i32>>);
+  table.add(ZYDIS_MNEMONIC_CBW, translate_accumulator<u16, i8>);
+  table.add(ZYDIS_MNEMONIC_CWDE, translate_accumulator<u32, i16>);
+  table.add(ZYDIS_MNEMONIC_CDQE, translate_accumulator<u64, i32>);
   table.add(ZYDIS_MNEMONIC_CWD, translate_sign<sign_to_rdx<u16>>);
   table.add(ZYDIS_MNEMONIC_CDQ, translate_sign<sign_to_rdx<u32>>);
   table.add(ZYDIS_MNEMONIC_CQO, translate_sign<sign_to_rdx<u64>>);

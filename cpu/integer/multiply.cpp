@@ -4,6 +4,7 @@
 // leaves all flags as they were.
 #include "base/planted_fault.h"
 #include "cpu/integer/forms.h"
+#include "cpu/integer/steps.h"
 #include "cpu/integer/translate.h"
 
 namespace bhvm::integer {
@@ -35,8 +36,6 @@ template <class T>
 using WideUnsigned = typename Wide<T>::Unsigned;
 template <class T>
 using WideSigned = typename Wide<T>::Signed;
-template <class T>
-inline constexpr unsigned kBits = 8 * sizeof(T);
 
 /// The double-width accumulator: AX, DX:AX, EDX:EAX, RDX:RAX.
 template <class T>
@@ -173,37 +172,11 @@ bool translate_accumulator(BlockBuilder& block, const Instruction& insn) {
 // IMUL r, r/m and IMUL r, r/m, imm.
 
 template <class T, bool with_flags>
-BHVM_INLINE T imul_truncated(T a, T b, LazyFlags& f) {
-  using S = std::make_signed_t<T>;
-  S r;
-  const bool overflow = __builtin_mul_overflow(static_cast<S>(a), static_cast<S>(b), &r) &&
-                        !(planted(PlantedFault::kImulWordOverflow) && sizeof(T) == 2 && static_cast<u16>(r) == 0x8000);
-  if constexpr (with_flags) {
-    f.set_logic<T>(static_cast<T>(r));
-    f.set_cf_of(overflow, overflow);
-  }
-  return static_cast<T>(r);
-}
-
+constexpr Handler imul_reg = plain<ImulRegReg<T, with_flags>>;
 template <class T, bool with_flags>
-BHVM_HANDLER(imul_reg) {
-  write_gpr<T>(cpu, op->dst,
-               imul_truncated<T, with_flags>(operand<T>(cpu, op->dst), operand<T>(cpu, op->src), cpu.flags));
-  BHVM_NEXT;
-}
-template <class T, bool with_flags, Through through = Through::kTlb>
-BHVM_HANDLER(imul_mem) {
-  T b;
-  BHVM_ACCESS(load_by<through>(cpu, fast, address_of(cpu, op), b), imul_mem<T, with_flags, Through::kSlow>);
-  write_gpr<T>(cpu, op->dst, imul_truncated<T, with_flags>(operand<T>(cpu, op->dst), b, cpu.flags));
-  BHVM_NEXT;
-}
+constexpr Handler imul_mem = plain<ImulRegMem<T, with_flags>>;
 template <class T, bool with_flags>
-BHVM_HANDLER(imul_reg_imm) {
-  write_gpr<T>(cpu, op->dst,
-               imul_truncated<T, with_flags>(operand<T>(cpu, op->src), static_cast<T>(op->imm), cpu.flags));
-  BHVM_NEXT;
-}
+constexpr Handler imul_reg_imm = plain<ImulRegImm<T, with_flags>>;
 template <class T, bool with_flags, Through through = Through::kTlb>
 BHVM_HANDLER(imul_mem_imm) {
   T a;

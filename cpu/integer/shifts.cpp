@@ -9,19 +9,13 @@ namespace {
 
 template <class Shift, class T, bool with_flags>
 constexpr Handler reg_imm = plain<ShiftRegImm<Shift, T, with_flags>>;
+template <class Shift, class T, bool with_flags>
+constexpr Handler reg_cl = plain<ShiftRegCl<Shift, T, with_flags>>;
 
 /// Count 0 changes nothing, but a 32-bit register is still written.
 template <class T>
 BHVM_HANDLER(reg_unchanged) {
   write_gpr<T>(cpu, op->dst, operand<T>(cpu, op->dst));
-  BHVM_NEXT;
-}
-
-template <class Shift, class T, bool with_flags>
-BHVM_HANDLER(reg_cl) {
-  const unsigned count = static_cast<unsigned>(operand<u8>(cpu, op->src) & kCountMask<T>);
-  const T a = operand<T>(cpu, op->dst);
-  write_gpr<T>(cpu, op->dst, count == 0 ? a : Shift::template apply<T, with_flags>(a, count, cpu.flags));
   BHVM_NEXT;
 }
 

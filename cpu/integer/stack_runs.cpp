@@ -1,32 +1,17 @@
 // Pushes behind each other, and pops, with RET behind them or not: the beginnings and ends of functions.
+#include "cpu/integer/stack_runs.h"
+
 #include <array>
 #include <utility>
 
 #include "cpu/integer/forms.h"
 #include "cpu/integer/jump_handlers.h"
-#include "cpu/integer/steps.h"
 #include "cpu/pairs.h"
 
 namespace bhvm::integer {
 namespace {
 
 constexpr std::size_t kLongest = 6;  // the registers that a function saves
-
-template <class Run>
-BHVM_HANDLER(run_alone) {
-  if (BHVM_UNLIKELY(!Run::template run<Through::kTlb>(cpu, fast, op))) {
-    BHVM_BECOME((plain<typename Run::Alone, Through::kSlow>));
-  }
-  BHVM_CONTINUE(op + Run::kOps);
-}
-template <class Run, Handler next>
-BHVM_HANDLER(run_then) {
-  if (BHVM_UNLIKELY(!Run::template run<Through::kTlb>(cpu, fast, op))) {
-    BHVM_BECOME((plain<typename Run::Alone, Through::kSlow>));
-  }
-  op += Run::kOps;
-  BHVM_BECOME(next);
-}
 
 /// Handlers by the number of ops, from 2 on.
 using ByLength = std::array<Handler, kLongest - 1>;

@@ -1,7 +1,10 @@
 // The integer instructions' steps (cpu/step.h): the most frequent ones that do not jump.
 #pragma once
 
+#include "base/planted_fault.h"
 #include "cpu/integer/alu.h"
+#include "cpu/integer/conditions.h"
+#include "cpu/integer/multiply.h"
 #include "cpu/integer/shift.h"
 #include "cpu/integer/stack_access.h"
 #include "cpu/step.h"
@@ -233,6 +236,85 @@ struct ShiftRegImm {
   BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
     const auto count = static_cast<unsigned>(op->imm);
     write_gpr<T>(cpu, op->dst, Shift::template apply<T, with_flags>(operand<T>(cpu, op->dst), count, cpu.flags));
+    return true;
+  }
+};
+
+/// By the low byte of `src`.
+template <class Shift, class T, bool with_flags>
+struct ShiftRegCl {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    const unsigned count = static_cast<unsigned>(operand<u8>(cpu, op->src) & kCountMask<T>);
+    const T a = operand<T>(cpu, op->dst);
+    write_gpr<T>(cpu, op->dst, count == 0 ? a : Shift::template apply<T, with_flags>(a, count, cpu.flags));
+    return true;
+  }
+};
+
+template <class T, bool with_flags>
+struct ImulRegReg {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    write_gpr<T>(cpu, op->dst,
+                 imul_truncated<T, with_flags>(operand<T>(cpu, op->dst), operand<T>(cpu, op->src), cpu.flags));
+    return true;
+  }
+};
+
+template <class T, bool with_flags>
+struct ImulRegMem {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    T b;
+    if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
+    write_gpr<T>(cpu, op->dst, imul_truncated<T, with_flags>(operand<T>(cpu, op->dst), b, cpu.flags));
+    return true;
+  }
+};
+
+/// dst = src * imm
+template <class T, bool with_flags>
+struct ImulRegImm {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    write_gpr<T>(cpu, op->dst,
+                 imul_truncated<T, with_flags>(operand<T>(cpu, op->src), static_cast<T>(op->imm), cpu.flags));
+    return true;
+  }
+};
+
+template <Condition condition>
+struct SetReg {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    operand<u8>(cpu, op->dst) = holds<condition>(cpu.flags) ? 1 : 0;
+    return true;
+  }
+};
+
+/// CMOVcc. A 32-bit destination is written (its upper half cleared) even when the condition fails.
+template <Condition condition, class T>
+struct MovRegRegIf {
+  template <Through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    const T a = operand<T>(cpu, op->dst);
+    const T b = operand<T>(cpu, op->src);
+    if (planted(PlantedFault::kCmovUpperHalf) && sizeof(T) == 4 && !holds<condition>(cpu.flags)) return true;
+    write_gpr<T>(cpu, op->dst, holds<condition>(cpu.flags) ? b : a);
+    return true;
+  }
+};
+
+/// The operand is read, and may fault, whatever the condition.
+template <Condition condition, class T>
+struct MovRegMemIf {
+  template <Through through>
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    T b;
+    if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
+    const T a = operand<T>(cpu, op->dst);
+    write_gpr<T>(cpu, op->dst, holds<condition>(cpu.flags) ? b : a);
     return true;
   }
 };

@@ -1,0 +1,51 @@
+// Takes down samples of which handler follows which, in builds with -DBHVM_RECORD_DISPATCH=ON (bench/successors).
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "cpu/op.h"
+
+#if BHVM_RECORD_DISPATCH
+
+namespace bhvm {
+namespace {
+
+constexpr u64 kEvery = u64{1} << 25;   // dispatches from one sample to the next
+constexpr u64 kSample = u64{1} << 18;  // dispatches in a sample
+
+u64 dispatches = 0;
+
+/// Handlers as 32-bit distances from record_dispatch(), in the file that BHVM_DISPATCH_RECORD names.
+class Record {
+ public:
+  Record() {
+    const char* const name = std::getenv("BHVM_DISPATCH_RECORD");
+    file_ = name == nullptr ? nullptr : std::fopen(name, "wb");
+    if (file_ == nullptr) {
+      std::fputs("This build records dispatches; say in BHVM_DISPATCH_RECORD which file to write.\n", stderr);
+      std::exit(2);
+    }
+  }
+  ~Record() { std::fclose(file_); }
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+
+  void add(Handler handler) {
+    const u32 distance = static_cast<u32>(reinterpret_cast<u64>(handler) - reinterpret_cast<u64>(&record_dispatch));
+    std::fwrite(&distance, sizeof distance, 1, file_);
+  }
+
+ private:
+  std::FILE* file_;
+};
+
+}  // namespace
+
+void record_dispatch(Handler handler) {
+  static Record record;
+  if (dispatches++ % kEvery < kSample) record.add(handler);
+}
+
+}  // namespace bhvm
+
+#endif

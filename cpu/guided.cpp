@@ -1,0 +1,86 @@
+#include "cpu/guided.h"
+
+#include <bit>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+#if BHVM_GUIDED_ROWS
+#include <cpuid.h>
+#endif
+
+namespace bhvm {
+namespace {
+
+#if BHVM_GUIDED_ROWS
+/// Can the rows run here? Their vector operations are built for such a host (cpu/sse/vector.h).
+bool host_has_rows() {
+  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
+}
+
+/// AMD processors from family 26 (1Ah) on. Others were found to lose by it, or not measured.
+bool host_gains() {
+  unsigned eax, ebx, ecx, edx;
+  if (__get_cpuid(0, &eax, &ebx, &ecx, &edx) == 0 || ebx != signature_AMD_ebx) return false;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0) return false;
+  const unsigned family = ((eax >> 8) & 15) + ((eax >> 20) & 255);
+  return family >= 26;
+}
+#else
+bool host_has_rows() { return false; }
+bool host_gains() { return false; }
+#endif
+
+Dispatch choose() {
+  if (guided_rows().empty() || !host_has_rows()) return Dispatch::kByJump;
+  if (const char* const said = std::getenv("BHVM_DISPATCH"); said != nullptr) {
+    if (std::string_view(said) == "guided") return Dispatch::kGuided;
+    if (std::string_view(said) == "jump") return Dispatch::kByJump;
+  }
+  return host_gains() ? Dispatch::kGuided : Dispatch::kByJump;
+}
+
+/// The rows, found by a hash of the handler. Made once, never changed, and of nothing but the program itself.
+class Rows {
+ public:
+  Rows() {
+    for (const GuidedRow& row : guided_rows()) slots_[slot_of(row.handler)] = row;
+  }
+
+  /// nullptr when there is none.
+  Handler find(Handler handler) const { return slots_[slot_of(handler)].guided; }
+
+ private:
+  static constexpr std::size_t kSlots = 2 * kMostGuidedRows;
+  static constexpr unsigned kShift = 64 - std::countr_zero(kSlots);
+
+  /// The slot of this one, or the free one where it belongs.
+  std::size_t slot_of(Handler handler) const {
+    std::size_t slot = (reinterpret_cast<std::uintptr_t>(handler) * 0x9E3779B97F4A7C15) >> kShift;
+    while (slots_[slot].handler != nullptr && slots_[slot].handler != handler) slot = (slot + 1) % kSlots;
+    return slot;
+  }
+
+  std::vector<GuidedRow> slots_{kSlots};
+};
+
+}  // namespace
+
+#if !BHVM_GUIDED_ROWS
+std::span<const GuidedRow> guided_rows() { return {}; }
+#endif
+
+Dispatch dispatch() {
+  static const Dispatch chosen = choose();
+  return chosen;
+}
+
+void guide_ops(std::span<Op> ops) {
+  static const Rows rows;
+  for (Op& op : ops) {
+    if (op.handler == nullptr) continue;
+    if (const Handler guided = rows.find(op.handler); guided != nullptr) op.handler = guided;
+  }
+}
+
+}  // namespace bhvm

@@ -1,0 +1,35 @@
+// Guided dispatch: for hosts that forget soon where indirect jumps go, and know conditional ones well.
+//
+// The most frequent handlers exist once more, with another way on: the next op's handler is compared with the up to
+// three that follow most often, each with a direct jump of its own, and what is none of them goes by one of two
+// indirect jumps. Which rows there are, and who follows whom, was counted (cpu/guided_rows.inc, bench/successors). Both
+// kinds of handlers do the same work on the same ops, so nothing but speed depends on which a host gets
+// (docs/PERFORMANCE.md).
+#pragma once
+
+#include <span>
+
+#include "cpu/op.h"
+
+namespace bhvm {
+
+enum class Dispatch : u8 { kByJump, kGuided };
+
+/// How this process dispatches: what suits the host, or what the environment's BHVM_DISPATCH says ("jump" or "guided";
+/// where this build or the host has no guided handlers, "guided" is not heard). Decided once.
+Dispatch dispatch();
+
+struct GuidedRow {
+  Handler handler;
+  Handler guided;
+};
+
+inline constexpr std::size_t kMostGuidedRows = 2048;
+
+/// Empty where this build has none.
+std::span<const GuidedRow> guided_rows();
+
+/// Gives ops their guided handlers, where they have one. Data among the ops has a handler of nullptr.
+void guide_ops(std::span<Op> ops);
+
+}  // namespace bhvm

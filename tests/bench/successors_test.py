@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""bench/successors without its runs: the names that it makes of symbols, and the table that it makes of counts.
+
+  successors_test.py
+"""
+
+import collections
+import importlib.machinery
+import importlib.util
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+END = "(bhvm::Cpu&, bhvm::Op const*, long, bhvm::FastEntry*)"
+
+
+def load():
+    sys.dont_write_bytecode = True
+    loader = importlib.machinery.SourceFileLoader("successors", str(TOP / "bench/successors"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("successors", loader))
+    loader.exec_module(module)
+    return module
+
+
+class Names(unittest.TestCase):
+    def setUp(self):
+        self.successors = load()
+        self.enums = self.successors.enumerators()
+
+    def assertName(self, expected, demangled):
+        self.assertEqual(expected, self.successors.source_name(demangled + END, self.enums))
+
+    def test_enumerators_are_in_order(self):
+        self.assertEqual(["kTlb", "kSlow"], self.enums["Through"])
+        self.assertEqual(["kRegister", "kAligned", "kUnaligned", "kSimple", "kSlow"], self.enums["From"])
+
+    def test_a_step(self):
+        self.assertName("plain<MovRegMem<u64, true>, Through::kTlb, Onward>",
+                        "void bhvm::plain<bhvm::integer::MovRegMem<unsigned long, true>, (bhvm::Through)0, bhvm::ByJump>")
+
+    def test_a_jump_is_named_with_its_namespace(self):
+        self.assertName("integer::fused<Condition::kE, FuseCmp, u8, false, true, JumpKind::kInPage, Onward>",
+                        "void bhvm::integer::fused<(bhvm::Condition)4, bhvm::integer::FuseCmp, unsigned char, false, true, "
+                        "(bhvm::JumpKind)0, bhvm::ByJump>")
+
+    def test_joined_ops(self):
+        inner = ("&void bhvm::plain<bhvm::integer::Logic<bhvm::integer::XorOf>, (bhvm::Through)0, bhvm::ByJump>" + END)
+        self.assertName("then<Push64, plain<Logic<XorOf>, Through::kTlb, Onward>>",
+                        f"void bhvm::then<bhvm::integer::Push64, {inner}>")
+        in_brackets = f"&({inner[1:]})"
+        self.assertName("then<Push64, plain<Logic<XorOf>, Through::kTlb, Onward>>",
+                        f"void bhvm::then<bhvm::integer::Push64, {in_brackets}>")
+
+    def test_vector_functions(self):
+        self.assertName("plain<Compute<bit_xor<u64x2>, From::kRegister, Into::kXmm>, Through::kTlb, Onward>",
+                        "void bhvm::plain<bhvm::sse::Compute<&unsigned long vector[2] bhvm::sse::sse42_host::bit_xor<unsigned "
+                        "long vector[2]>(unsigned long vector[2], unsigned long vector[2]), (bhvm::sse::From)0, "
+                        "(bhvm::sse::Into)0>, (bhvm::Through)0, bhvm::ByJump>")
+        self.assertName("plain<Compute<aes::host::encrypt, From::kRegister, Into::kXmm>, Through::kTlb, Onward>",
+                        "void bhvm::plain<bhvm::sse::Compute<&bhvm::sse::aes::host::encrypt, (bhvm::sse::From)0, "
+                        "(bhvm::sse::Into)0>, (bhvm::Through)0, bhvm::ByJump>")
+
+    def test_no_name_in_the_table(self):
+        self.assertName(None, "void bhvm::system_op<&bhvm::far_return(bhvm::Cpu&, bhvm::Op const&)>")
+        self.assertName(None, "bhvm::leave_fault")
+        self.assertName(None, "void bhvm::plain<bhvm::integer::(anonymous namespace)::Secret, (bhvm::Through)0, bhvm::ByJump>")
+
+
+class Table(unittest.TestCase):
+    def test_rows_and_who_follows(self):
+        successors = load()
+        names = {1: "b", 2: "a", 3: "c"}  # 4 has none; 3 is rare
+        shares = collections.Counter({(1, 2): 0.3, (1, 1): 0.15, (1, 4): 0.1, (1, 3): 0.01, (2, 1): 0.3, (4, 2): 0.1399,
+                                      (3, 1): 0.000005})
+        rows = successors.table(shares, names)
+        self.assertEqual([("a", ["b"]), ("b", ["a", "b"])], rows)
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "rows.inc"
+            successors.write(file, rows)
+            self.assertEqual(["BHVM_GUIDED_ROW(1, 2, 0, 0, a)", "BHVM_GUIDED_ROW(2, 1, 2, 0, b)"],
+                             file.read_text().splitlines()[1:])
+
+    def test_the_committed_table_is_whole(self):
+        rows = re.findall(r"^BHVM_GUIDED_ROW\((\d+), (\d+), (\d+), (\d+), (.+)\)$",
+                          (TOP / "cpu/guided_rows.inc").read_text(), re.MULTILINE)
+        self.assertGreater(len(rows), 1000)
+        self.assertEqual([str(i + 1) for i in range(len(rows))], [row[0] for row in rows])
+        self.assertEqual(len(rows), len({row[4] for row in rows}))
+        for row in rows:
+            followers = [int(number) for number in row[1:4]]
+            self.assertLessEqual(max(followers), len(rows))
+            known = [number for number in followers if number != 0]
+            self.assertEqual(known + [0] * (3 - len(known)), followers)
+            self.assertEqual(len(known), len(set(known)))
+
+
+if __name__ == "__main__":
+    unittest.main()
