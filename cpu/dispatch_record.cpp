@@ -15,7 +15,8 @@ constexpr u64 kSample = u64{1} << 18;  // dispatches in a sample
 
 u64 dispatches = 0;
 
-/// Handlers as 32-bit distances from record_dispatch(), in the file that BHVM_DISPATCH_RECORD names.
+/// Entries of 32 bits: a handler's distance from record_dispatch(), shifted by one; in bit 0 whether a conditional jump
+/// was taken there. In the file that BHVM_DISPATCH_RECORD names.
 class Record {
  public:
   Record() {
@@ -30,9 +31,10 @@ class Record {
   Record(const Record&) = delete;
   Record& operator=(const Record&) = delete;
 
-  void add(Handler handler) {
-    const u32 distance = static_cast<u32>(reinterpret_cast<u64>(handler) - reinterpret_cast<u64>(&record_dispatch));
-    std::fwrite(&distance, sizeof distance, 1, file_);
+  void add(Handler handler, bool taken) {
+    const u64 distance = reinterpret_cast<u64>(handler) - reinterpret_cast<u64>(&record_dispatch);
+    const u32 entry = static_cast<u32>(distance << 1) | (taken ? 1 : 0);
+    std::fwrite(&entry, sizeof entry, 1, file_);
   }
 
  private:
@@ -41,9 +43,9 @@ class Record {
 
 }  // namespace
 
-void record_dispatch(Handler handler) {
+void record_dispatch(Handler handler, bool taken) {
   static Record record;
-  if (dispatches++ % kEvery < kSample) record.add(handler);
+  if (dispatches++ % kEvery < kSample) record.add(handler, taken);
 }
 
 }  // namespace bhvm

@@ -40,7 +40,7 @@ using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i
   do {                                                                            \
     const Op* const bhvm_next = (target);                                         \
     const Handler bhvm_handler = bhvm_next->handler;                              \
-    BHVM_RECORD(bhvm_handler);                                                    \
+    BHVM_RECORD(bhvm_handler, Onward::kTaken);                                    \
     if constexpr (Onward::kGuesses > 0) {                                         \
       if (bhvm_handler == Onward::kFirst) {                                       \
         [[clang::musttail]] return Onward::kFirst(cpu, bhvm_next, budget, fast);  \
@@ -81,20 +81,26 @@ using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget, FastEntry*& f
 
 /// How a handler goes on: by one indirect jump. Hot handlers take the way as a template parameter; cpu/guided.h has the
 /// other one.
+struct ByTakenJump;
 struct ByJump {
+  using IfTaken = ByTakenJump;  // the way of a conditional jump that is taken
+  static constexpr bool kTaken = false;
   static constexpr unsigned kGuesses = 0;  // with so many handlers the next one is compared, and jumped to directly
   static constexpr Handler kFirst = nullptr, kSecond = nullptr, kThird = nullptr;  // which ones
   static constexpr bool kTwoJumps = false;  // any other by one of two indirect jumps, by a bit of its address
+};
+struct ByTakenJump : ByJump {
+  static constexpr bool kTaken = true;
 };
 /// What BHVM_CONTINUE finds in handlers without such a parameter.
 using Onward = ByJump;
 
 #if BHVM_RECORD_DISPATCH
-/// Takes down where a dispatch went (cpu/dispatch_record.cpp).
-void record_dispatch(Handler handler);
-#define BHVM_RECORD(handler) record_dispatch(handler)
+/// Takes down where a dispatch went, and whether a conditional jump was taken there (cpu/dispatch_record.cpp).
+void record_dispatch(Handler handler, bool taken);
+#define BHVM_RECORD(handler, taken) record_dispatch(handler, taken)
 #else
-#define BHVM_RECORD(handler) static_cast<void>(0)
+#define BHVM_RECORD(handler, taken) static_cast<void>(0)
 #endif
 
 /// Goes on with the next op of the block.

@@ -19,6 +19,8 @@ constexpr u64 kMostAtOnce = 0x40000000;
 /// A straddling block has just been checked: its first op is left out.
 void dispatch(Cpu& cpu, const Block* block, i64 budget) {
   const Op* op = block->ops() + (block->straddles ? 1 : 0);
+  BHVM_RECORD(nullptr, false);  // it follows no handler
+  BHVM_RECORD(op->handler, false);
 #if BHVM_DISPATCH_BY_TAIL_CALL
   op->handler(cpu, op, budget, cpu.fast);
 #else

@@ -102,12 +102,14 @@ BHVM_HANDLER(jump_indirect) {
 
 // Conditional.
 
-template <Condition condition, JumpKind kind, bool wide, class Onward = ByJump>
+template <Condition condition, JumpKind kind, bool wide, class NotTaken = ByJump>
 BHVM_HANDLER(jump_if) {
   if (holds<condition>(cpu.flags)) {
+    using Onward [[maybe_unused]] = typename NotTaken::IfTaken;
     budget += op->remaining - 1;
     BHVM_JUMP_DIRECT(kind, wide);
   }
+  using Onward [[maybe_unused]] = NotTaken;
   BHVM_NEXT;
 }
 
@@ -134,16 +136,18 @@ BHVM_INLINE u32 fused_immediate(const Op* op) {
 }
 
 template <Condition condition, class Fuse, class T, bool immediate_operand, bool flags_behind,
-          JumpKind kind = JumpKind::kInPage, class Onward = ByJump>
+          JumpKind kind = JumpKind::kInPage, class NotTaken = ByJump>
 BHVM_HANDLER(fused) {
   const T a = operand<T>(cpu, op->dst);
   const T b = immediate_operand ? static_cast<T>(static_cast<i32>(fused_immediate(op))) : operand<T>(cpu, op->src);
   if (Fuse::template test<condition, T>(a, b)) {
+    using Onward [[maybe_unused]] = typename NotTaken::IfTaken;
     Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
     budget += op->remaining - 2;
     BHVM_JUMP_DIRECT(kind, true);
   }
   if constexpr (flags_behind) Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
+  using Onward [[maybe_unused]] = NotTaken;
   BHVM_NEXT;
 }
 
