@@ -9,11 +9,16 @@
 #include "cli/replay_command.h"
 #include "cli/run_command.h"
 #include "cli/sim_command.h"
+#include "cpu/guided.h"
 
 namespace bhvm::cli {
 namespace {
 
-int dispatch(int argc, const char* const* argv) {
+int command(int argc, const char* const* argv) {
+  if (const std::optional<std::string> wrong = wrong_dispatch()) {
+    fmt::print(stderr, "bhvm: {}\n", *wrong);
+    return 2;
+  }
   const Result<Options> options = parse_options(argc, argv);
   if (!options) {
     fmt::print(stderr, "bhvm: {}\n", options.error().message);
@@ -39,7 +44,7 @@ int dispatch(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   try {
-    return bhvm::cli::dispatch(argc, argv);
+    return bhvm::cli::command(argc, argv);
   } catch (const std::bad_alloc&) {
     std::fputs("bhvm: The host has no memory left; give the guest less or run fewer machines.\n", stderr);
   } catch (const std::exception& error) {

@@ -2,7 +2,6 @@
 
 #include <bit>
 #include <cstdlib>
-#include <string_view>
 #include <vector>
 
 #if BHVM_GUIDED_ROWS
@@ -31,11 +30,16 @@ bool host_has_rows() { return false; }
 bool host_gains() { return false; }
 #endif
 
+/// What BHVM_DISPATCH says; empty where it says nothing.
+std::string_view said() {
+  const char* const value = std::getenv("BHVM_DISPATCH");
+  return value == nullptr ? std::string_view() : std::string_view(value);
+}
+
 Dispatch choose() {
   if (guided_rows().empty() || !host_has_rows()) return Dispatch::kByJump;
-  if (const char* const said = std::getenv("BHVM_DISPATCH"); said != nullptr) {
-    if (std::string_view(said) == "guided") return Dispatch::kGuided;
-    if (std::string_view(said) == "jump") return Dispatch::kByJump;
+  for (const Dispatch one : {Dispatch::kByJump, Dispatch::kGuided}) {
+    if (said() == name_of(one)) return one;
   }
   return host_gains() ? Dispatch::kGuided : Dispatch::kByJump;
 }
@@ -69,6 +73,13 @@ class Rows {
 #if !BHVM_GUIDED_ROWS
 std::span<const GuidedRow> guided_rows() { return {}; }
 #endif
+
+std::string_view name_of(Dispatch dispatch) { return dispatch == Dispatch::kGuided ? "guided" : "jump"; }
+
+std::optional<std::string> wrong_dispatch() {
+  if (said().empty() || said() == name_of(Dispatch::kByJump) || said() == name_of(Dispatch::kGuided)) return {};
+  return "BHVM_DISPATCH is '" + std::string(said()) + "'; say 'jump' or 'guided', or leave it out.";
+}
 
 Dispatch dispatch() {
   static const Dispatch chosen = choose();

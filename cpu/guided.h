@@ -7,7 +7,10 @@
 // speed depends on which a host gets (docs/PERFORMANCE.md).
 #pragma once
 
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "cpu/op.h"
 
@@ -15,9 +18,15 @@ namespace bhvm {
 
 enum class Dispatch : u8 { kByJump, kGuided };
 
-/// How this process dispatches: what suits the host, or what the environment's BHVM_DISPATCH says ("jump" or "guided";
-/// where this build or the host has no guided handlers, "guided" is not heard). Decided once.
+/// "jump" or "guided".
+std::string_view name_of(Dispatch dispatch);
+
+/// How this process dispatches: what suits the host, or what the environment's BHVM_DISPATCH names. Where this build or
+/// the host has no guided handlers it is by jump, whatever that says. Decided once.
 Dispatch dispatch();
+
+/// A sentence if BHVM_DISPATCH names none; dispatch() takes what suits the host then.
+std::optional<std::string> wrong_dispatch();
 
 struct GuidedRow {
   Handler handler;
