@@ -42,7 +42,9 @@ BHVM_INLINE const Block* link_of(const Op* op) { return reinterpret_cast<const B
 
 /// Does the fetch TLB lead from the linear address `target` to the page of `block`?
 BHVM_INLINE bool fetch_leads_to(const Cpu& cpu, u64 target, const Block* block) {
-  const FastFetchEntry& entry = cpu.fetch_tlb[fetch_tlb_index(target)];
+  u64 offset = fetch_tlb_index(target) * sizeof(FastFetchEntry);
+  settle(offset);
+  const auto& entry = *reinterpret_cast<const FastFetchEntry*>(reinterpret_cast<const u8*>(&cpu.fetch_tlb[0]) + offset);
   return entry.tag == fast_tag(target) && entry.page == block->page;
 }
 

@@ -31,11 +31,19 @@ enum class Through : u8 {
   kSlow,  // out of line
 };
 
+/// Where `linear` belongs in the fast TLB, `fast`.
+BHVM_INLINE const FastEntry& fast_entry(const FastEntry* fast, u64 linear) {
+  u64 offset = data_tlb_index(linear) * sizeof(FastEntry);
+  settle(offset);
+  return *reinterpret_cast<const FastEntry*>(reinterpret_cast<const u8*>(fast) + offset);
+}
+
 /// `fast` is cpu.fast.
 template <Through through, class T>
 BHVM_INLINE bool load_by(Cpu& cpu, FastEntry* fast, u64 linear, T& value) {
   if constexpr (through == Through::kTlb) {
-    const FastEntry& entry = fast[data_tlb_index(linear)];
+    settle(linear);
+    const FastEntry& entry = fast_entry(fast, linear);
     if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.read_tag)) return false;
     std::memcpy(&value, reinterpret_cast<const void*>(linear + entry.addend), sizeof(T));
   } else {
@@ -54,7 +62,8 @@ BHVM_INLINE bool load(Cpu& cpu, u64 linear, T& value) {
 template <Through through, class T>
 BHVM_INLINE bool store_by(Cpu& cpu, FastEntry* fast, u64 linear, T value) {
   if constexpr (through == Through::kTlb) {
-    const FastEntry& entry = fast[data_tlb_index(linear)];
+    settle(linear);
+    const FastEntry& entry = fast_entry(fast, linear);
     if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.write_tag)) return false;
     std::memcpy(reinterpret_cast<void*>(linear + entry.addend), &value, sizeof(T));
     return true;
@@ -78,7 +87,8 @@ struct Update {
 
   BHVM_INLINE bool load(Cpu& cpu, FastEntry* fast, u64 linear) {
     if constexpr (through == Through::kTlb) {
-      const FastEntry& entry = fast[data_tlb_index(linear)];
+      settle(linear);
+      const FastEntry& entry = fast_entry(fast, linear);
       if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.write_tag)) return false;
       host = reinterpret_cast<void*>(linear + entry.addend);
       std::memcpy(&value, host, sizeof(T));

@@ -111,6 +111,12 @@ void record_dispatch(Handler handler, bool taken);
 #define BHVM_INLINE [[gnu::always_inline]] inline
 #define BHVM_COLD [[gnu::cold, gnu::noinline]]
 
+/// Has the compiler compute a value here, as a whole: it would take it apart where it is used, and compute parts anew.
+template <class T>
+BHVM_INLINE void settle(T& value) {
+  asm("" : "+r"(value));
+}
+
 /// Operand fields hold byte offsets into struct Cpu: general registers (also AH..BH), XMM registers, scratch.
 struct Op {
   /// In `scale`: the address is relative to SS, so a non-canonical one is #SS, not #GP.

@@ -11,6 +11,8 @@
 
 namespace bhvm::integer {
 
+// A step that stores flags takes its destination before: the compiler does not know that they are no op.
+
 /// The linear address of a memory operand that may have an index, or has none.
 template <bool simple>
 BHVM_INLINE u64 place_of(Cpu& cpu, const Op* op) {
@@ -171,8 +173,9 @@ template <class Alu, class T, bool with_flags>
 struct AluRegReg {
   template <Through>
   BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
-    const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), operand<T>(cpu, op->src), cpu.flags);
-    if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
+    const u16 dst = op->dst;
+    const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, dst), operand<T>(cpu, op->src), cpu.flags);
+    if constexpr (Alu::kWrites) write_gpr<T>(cpu, dst, r);
     return true;
   }
 };
@@ -181,8 +184,9 @@ template <class Alu, class T, bool with_flags>
 struct AluRegImm {
   template <Through>
   BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
-    const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), static_cast<T>(op->imm), cpu.flags);
-    if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
+    const u16 dst = op->dst;
+    const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, dst), static_cast<T>(op->imm), cpu.flags);
+    if constexpr (Alu::kWrites) write_gpr<T>(cpu, dst, r);
     return true;
   }
 };
@@ -191,10 +195,11 @@ template <class Alu, class T, bool with_flags>
 struct AluRegMem {
   template <Through through>
   BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    const u16 dst = op->dst;
     T b;
     if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
-    const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), b, cpu.flags);
-    if constexpr (Alu::kWrites) write_gpr<T>(cpu, op->dst, r);
+    const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, dst), b, cpu.flags);
+    if constexpr (Alu::kWrites) write_gpr<T>(cpu, dst, r);
     return true;
   }
 };
@@ -224,7 +229,8 @@ template <class Alu, class T, bool with_flags>
 struct OneReg {
   template <Through>
   BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
-    write_gpr<T>(cpu, op->dst, Alu::template apply<T, with_flags>(operand<T>(cpu, op->dst), cpu.flags));
+    const u16 dst = op->dst;
+    write_gpr<T>(cpu, dst, Alu::template apply<T, with_flags>(operand<T>(cpu, dst), cpu.flags));
     return true;
   }
 };
@@ -234,8 +240,9 @@ template <class Shift, class T, bool with_flags>
 struct ShiftRegImm {
   template <Through>
   BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    const u16 dst = op->dst;
     const auto count = static_cast<unsigned>(op->imm);
-    write_gpr<T>(cpu, op->dst, Shift::template apply<T, with_flags>(operand<T>(cpu, op->dst), count, cpu.flags));
+    write_gpr<T>(cpu, dst, Shift::template apply<T, with_flags>(operand<T>(cpu, dst), count, cpu.flags));
     return true;
   }
 };
@@ -245,9 +252,10 @@ template <class Shift, class T, bool with_flags>
 struct ShiftRegCl {
   template <Through>
   BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    const u16 dst = op->dst;
     const unsigned count = static_cast<unsigned>(operand<u8>(cpu, op->src) & kCountMask<T>);
-    const T a = operand<T>(cpu, op->dst);
-    write_gpr<T>(cpu, op->dst, count == 0 ? a : Shift::template apply<T, with_flags>(a, count, cpu.flags));
+    const T a = operand<T>(cpu, dst);
+    write_gpr<T>(cpu, dst, count == 0 ? a : Shift::template apply<T, with_flags>(a, count, cpu.flags));
     return true;
   }
 };
@@ -256,8 +264,8 @@ template <class T, bool with_flags>
 struct ImulRegReg {
   template <Through>
   BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
-    write_gpr<T>(cpu, op->dst,
-                 imul_truncated<T, with_flags>(operand<T>(cpu, op->dst), operand<T>(cpu, op->src), cpu.flags));
+    const u16 dst = op->dst;
+    write_gpr<T>(cpu, dst, imul_truncated<T, with_flags>(operand<T>(cpu, dst), operand<T>(cpu, op->src), cpu.flags));
     return true;
   }
 };
@@ -266,9 +274,10 @@ template <class T, bool with_flags>
 struct ImulRegMem {
   template <Through through>
   BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+    const u16 dst = op->dst;
     T b;
     if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
-    write_gpr<T>(cpu, op->dst, imul_truncated<T, with_flags>(operand<T>(cpu, op->dst), b, cpu.flags));
+    write_gpr<T>(cpu, dst, imul_truncated<T, with_flags>(operand<T>(cpu, dst), b, cpu.flags));
     return true;
   }
 };
@@ -278,8 +287,8 @@ template <class T, bool with_flags>
 struct ImulRegImm {
   template <Through>
   BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
-    write_gpr<T>(cpu, op->dst,
-                 imul_truncated<T, with_flags>(operand<T>(cpu, op->src), static_cast<T>(op->imm), cpu.flags));
+    const u16 dst = op->dst;
+    write_gpr<T>(cpu, dst, imul_truncated<T, with_flags>(operand<T>(cpu, op->src), static_cast<T>(op->imm), cpu.flags));
     return true;
   }
 };
