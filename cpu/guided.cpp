@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "cpu/sse/translate.h"
+
 #if BHVM_GUIDED_ROWS
 #include <cpuid.h>
 #endif
@@ -12,11 +14,6 @@ namespace bhvm {
 namespace {
 
 #if BHVM_GUIDED_ROWS
-/// Can the rows run here? Their vector operations are built for such a host (cpu/sse/vector.h).
-bool host_has_rows() {
-  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
-}
-
 /// AMD processors from family 26 (1Ah) on. Others were found to lose by it, or not measured.
 bool host_gains() {
   unsigned eax, ebx, ecx, edx;
@@ -26,7 +23,6 @@ bool host_gains() {
   return family >= 26;
 }
 #else
-bool host_has_rows() { return false; }
 bool host_gains() { return false; }
 #endif
 
@@ -37,7 +33,7 @@ std::string_view said() {
 }
 
 Dispatch choose() {
-  if (guided_rows().empty() || !host_has_rows()) return Dispatch::kByJump;
+  if (guided_rows().empty() || !sse::has_sse42_host()) return Dispatch::kByJump;
   for (const Dispatch one : {Dispatch::kByJump, Dispatch::kGuided}) {
     if (said() == name_of(one)) return one;
   }

@@ -38,7 +38,7 @@ inline constexpr std::size_t kMostGuidedRows = 2048;
 /// Empty where this build has none.
 std::span<const GuidedRow> guided_rows();
 
-/// Gives ops their guided handlers, where they have one. Data among the ops has a handler of nullptr.
+/// Gives ops their guided handlers, where they have one. Data among the ops has nullptr or a block where they have it.
 void guide_ops(std::span<Op> ops);
 
 }  // namespace bhvm

@@ -79,9 +79,9 @@ using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget, FastEntry*& f
 #define BHVM_LEAVE return nullptr
 #endif
 
+struct ByTakenJump;
 /// How a handler goes on: by one indirect jump. Hot handlers take the way as a template parameter; cpu/guided.h has the
 /// other one.
-struct ByTakenJump;
 struct ByJump {
   using IfTaken = ByTakenJump;  // the way of a conditional jump that is taken
   static constexpr bool kTaken = false;

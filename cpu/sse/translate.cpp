@@ -1,12 +1,21 @@
 #include "cpu/sse/translate.h"
 
 namespace bhvm {
+
+bool sse::has_sse42_host() {
+#if BHVM_SSE_HOSTS
+  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
+#else
+  return false;
+#endif
+}
+
 namespace {
 
 /// The parts that use what the host's processor has. Which of them run changes nothing but speed.
 void register_for_host(TranslatorTable& table) {
 #if BHVM_SSE_HOSTS
-  if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul")) {
+  if (sse::has_sse42_host()) {
     sse::sse42_host::register_integer(table);
     sse::sse42_host::register_ciphers(table);
     return;

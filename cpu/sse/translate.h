@@ -5,6 +5,11 @@
 
 namespace bhvm {
 
+namespace sse {
+/// Can what is built for hosts with SSE4.2, AES-NI and PCLMULQDQ run here (cpu/sse/vector.h)? False where nothing is.
+bool has_sse42_host();
+}  // namespace sse
+
 /// Adds the group to the table.
 void register_sse(TranslatorTable& table);
 
