@@ -1,7 +1,6 @@
 // Takes down samples of which handler follows which, in builds with -DBHVM_RECORD_DISPATCH=ON (bench/successors).
 #include <cstdio>
 #include <cstdlib>
-#include <vector>
 
 #include "cpu/op.h"
 

@@ -2,9 +2,9 @@
 //
 // The most frequent handlers exist once more, with another way on: the next op's handler is compared with the up to
 // three that follow most often, each with a direct jump of its own, and what is none of them goes by one of two
-// indirect jumps. A conditional jump has two such ways. Which rows there are, and who follows whom, was counted
-// (cpu/guided_rows.inc, bench/successors). Both kinds of handlers do the same work on the same ops, so nothing but
-// speed depends on which a host gets (docs/PERFORMANCE.md).
+// indirect jumps, so that each leads to half as many places. A conditional jump has two such ways. Which rows there
+// are, and who follows whom, was counted (cpu/guided_rows.inc, bench/successors). Both kinds of handlers do the same
+// work on the same ops, so nothing but speed depends on which a host gets (docs/PERFORMANCE.md).
 #pragma once
 
 #include <optional>
