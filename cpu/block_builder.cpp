@@ -203,6 +203,7 @@ Op& BlockBuilder::emit_fused(Handler handler) {
   const u16 instruction = notes_.back().instruction;
   notes_.back() = {};
   notes_.back().instruction = instruction;
+  notes_.back().instructions = 2;
   return ops_.back();
 }
 
@@ -218,7 +219,7 @@ void BlockBuilder::finish() {
     const OpNotes& notes = notes_[i];
     if (notes.data) continue;
     Op& op = ops_[i];
-    op.remaining = static_cast<u8>(instructions_ - notes.instruction);
+    op.rest = static_cast<u8>(instructions_ - notes.instruction - notes.instructions);
     const FlagUse& use = notes.flags;
     if (use.without_flags != nullptr && (use.writes & live) == 0) op.handler = use.without_flags;
     live = static_cast<u16>((live & ~use.writes) | use.reads);

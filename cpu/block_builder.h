@@ -69,6 +69,7 @@ struct OpNotes {
   bool imm_is_operand = false;  // imm is the instruction's immediate
   DispOf disp_of = DispOf::kConstant;
   u16 instruction = 0;  // its index in the block
+  u8 instructions = 1;  // how many it is: a fused op is two
   FlagUse flags;
 };
 

@@ -34,10 +34,11 @@ u8* allocate_arena(u64 size) {
 
 }  // namespace
 
-CodeCache::CodeCache(GuestMemory& memory)
-    : memory_(memory),
+CodeCache::CodeCache(Mmu& mmu)
+    : mmu_(mmu),
+      memory_(mmu.memory()),
       buckets_(kBuckets),
-      pages_(memory.size_bytes() / kPageSize),
+      pages_(memory_.size_bytes() / kPageSize),
       arena_(allocate_arena(kArenaBytes)) {}
 
 CodeCache::~CodeCache() = default;
@@ -209,12 +210,13 @@ void CodeCache::kill(Block* block) {
   block->dead = true;
   Op& first = block->ops()[0];
   first.page_offset = block->start;
-  first.remaining = static_cast<u8>(block->count);
+  first.rest = static_cast<u8>(block->count - 1);
   first.handler = leave_dead_block;
   u32* link = &bucket_of(block);
   while (at(*link) != block) link = &at(*link)->next_in_bucket;
   *link = block->next_in_bucket;
-  block->start = kNowhere;  // no indirect jump takes it any more
+  block->start = kNowhere;         // no indirect jump takes it any more,
+  mmu_.renew_fetch_generations();  // nor one that noted where it leads
   statistics_.blocks_killed += 1;
 }
 

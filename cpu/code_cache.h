@@ -20,6 +20,7 @@
 #include "cpu/decoded_shapes.h"
 #include "cpu/op.h"
 #include "softmmu/guest_memory.h"
+#include "softmmu/mmu.h"
 
 namespace bhvm {
 
@@ -38,7 +39,8 @@ class CodeCache final : public MemoryObserver {
   static constexpr unsigned kMaxInstructions = 20;
   static constexpr u64 kArenaBytes = u64{44} << 20;
 
-  explicit CodeCache(GuestMemory& memory);
+  /// REQUIRES: `mmu` outlives it.
+  explicit CodeCache(Mmu& mmu);
   ~CodeCache();
 
   /// The block that starts at `address` under `mode`, decoded now if need be. `second_page` is the physical page that
@@ -91,6 +93,7 @@ class CodeCache final : public MemoryObserver {
   void kill(Block* block);
   static constexpr u64 kFirstPlace = sizeof(Block);
 
+  Mmu& mmu_;
   GuestMemory& memory_;
   DecodedShapes* decoder_ = nullptr;  // of the thread that builds a block, while it does
   BlockBuilder builder_;

@@ -24,6 +24,11 @@ BHVM_HANDLER(leave_linked) {
   BHVM_LEAVE;
 }
 
+BHVM_HANDLER(leave_unnoted) {
+  const_cast<TransferData*>(reinterpret_cast<const TransferData*>(op + 1))->to_generation = FetchGeneration::kNever;
+  BHVM_BECOME(leave_linked);
+}
+
 BHVM_HANDLER(leave_indirect) {
   synchronise(cpu, budget);
   cpu.link = nullptr;
@@ -48,7 +53,7 @@ BHVM_HANDLER(leave_unlinked_masked) {
 }
 
 BHVM_HANDLER(leave_dead_block) {
-  synchronise(cpu, budget + op->remaining);
+  synchronise(cpu, budget + op->rest + 1);
   cpu.s.rip = (cpu.page_base + op->page_offset) & rip_mask(cpu);
   cpu.link = nullptr;
   cpu.leave = Leave::kJump;
@@ -71,7 +76,7 @@ BHVM_HANDLER(check_second_page) {
 }
 
 BHVM_HANDLER(leave_for_another_round) {
-  synchronise(cpu, budget + op->remaining - 1);
+  synchronise(cpu, budget + op->rest);
   cpu.s.rip = (cpu.page_base + op->page_offset) & rip_mask(cpu);
   cpu.link = nullptr;
   cpu.leave = Leave::kJump;
@@ -79,7 +84,7 @@ BHVM_HANDLER(leave_for_another_round) {
 }
 
 BHVM_HANDLER(leave_fault) {
-  synchronise(cpu, budget + op->remaining);
+  synchronise(cpu, budget + op->rest + 1);
   cpu.s.rip = (cpu.page_base + op->page_offset) & rip_mask(cpu);
   const bool missed = planted(PlantedFault::kStackFaultVector);
   if (cpu.fault.non_canonical && (op->scale & Op::kStackSegment) != 0 && !missed) {

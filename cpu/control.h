@@ -15,6 +15,8 @@ namespace bhvm {
 /// Leaves towards page_base + disp, when the budget has already paid for the block that the link in op->imm leads to;
 /// the link wants to point there.
 BHVM_HANDLER(leave_linked);
+/// The same of a call that may have noted where its link leads: that is void when the link is another one.
+BHVM_HANDLER(leave_unnoted);
 /// Leaves towards cpu.s.rip, already set; the jump cache wants to know.
 BHVM_HANDLER(leave_indirect);
 /// First op of a block that was killed: leaves before anything of it has run.
@@ -48,6 +50,11 @@ BHVM_INLINE bool fetch_leads_to(const Cpu& cpu, u64 target, const Block* block) 
   return entry.tag == fast_tag(target) && entry.page == block->page;
 }
 
+/// Did somebody note that the linear address `target` leads where it wants to go, under a number that still stands?
+BHVM_INLINE bool still_leads(const Cpu& cpu, u64 target, u64 noted_target, u32 noted_generation) {
+  return noted_target == target && cpu.fetch_generation->is(noted_generation);
+}
+
 /// Moves on to another page, whose block is `block`.
 BHVM_INLINE void enter_page(Cpu& cpu, u64 target, const Block* block) {
   cpu.page_base = target & kPageMask;
@@ -76,18 +83,18 @@ BHVM_INLINE bool leads_to(const Cpu& cpu, u64 target, const Block* block) {
 }
 
 /// Goes to `block`, to which the linear address `target` leads.
-#define BHVM_ENTER_CACHED(target, block)                                \
-  do {                                                                  \
-    const u64 bhvm_target = (target);                                   \
-    const Block* const bhvm_block = (block);                            \
-    const i64 bhvm_left = budget - static_cast<i64>(bhvm_block->count); \
-    if (BHVM_UNLIKELY(bhvm_left < 0)) {                                 \
-      cpu.s.rip = bhvm_target;                                          \
-      BHVM_BECOME(leave_indirect);                                      \
-    }                                                                   \
-    enter_page(cpu, bhvm_target, bhvm_block);                           \
-    budget = bhvm_left;                                                 \
-    BHVM_CONTINUE(bhvm_block->ops());                                   \
+#define BHVM_ENTER_CACHED(target, block)             \
+  do {                                               \
+    const u64 bhvm_target = (target);                \
+    const Block* const bhvm_block = (block);         \
+    budget -= static_cast<i64>(bhvm_block->count);   \
+    if (BHVM_UNLIKELY(budget < 0)) {                 \
+      budget += static_cast<i64>(bhvm_block->count); \
+      cpu.s.rip = bhvm_target;                       \
+      BHVM_BECOME(leave_indirect);                   \
+    }                                                \
+    enter_page(cpu, bhvm_target, bhvm_block);        \
+    BHVM_CONTINUE(bhvm_block->ops());                \
   } while (0)
 
 /// Goes to a linear address known only now, through the jump cache. The caller has checked that it is canonical.

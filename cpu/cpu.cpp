@@ -6,10 +6,9 @@
 
 namespace bhvm {
 
-Cpu::Cpu(Mmu& mmu_, CpuPort& port_) : mmu(mmu_), port(port_), code(std::make_unique<CodeCache>(mmu_.memory())) {
+Cpu::Cpu(Mmu& mmu_, CpuPort& port_) : mmu(mmu_), port(port_), code(std::make_unique<CodeCache>(mmu_)) {
   mmu.set_code_listener(code.get());
   code_arena = code->arena();
-  fetch_tlb = mmu.fast_fetch(false);
   flush_jump_cache();
   flags.set(s.rflags);
   update_mode();

@@ -9,7 +9,7 @@
 // changes nothing that a guest or a state hash can see.
 //
 // The instruction count inside the dispatch: `budget` is what may still retire once the current block is done, so
-//   retired before this op = limit - budget - op->remaining.
+//   retired before this op = limit - budget - op->rest - 1.
 #pragma once
 
 #include <array>
@@ -80,6 +80,7 @@ struct Cpu {
   // ---- the inline path of loads and stores ----
   FastEntry* fast = nullptr;                    // of the current data mode
   const FastFetchEntry* fetch_tlb = nullptr;    // of the current privilege
+  FetchGeneration* fetch_generation = nullptr;  // of that table
   u64 user = 0;                                 // 1 at CPL 3, else 0
   alignas(16) std::array<u8, 16> slow_value{};  // what a slow load read
 
@@ -105,7 +106,10 @@ struct Cpu {
   /// goes (cpu/integer/jump_handlers.h).
   std::array<TransferData*, kReturnDepth> returns{};
   u32 return_top = 0;
-  TransferData no_return;  // for a return without a call: knows nothing and learns nothing
+  struct {
+    Op call;
+    TransferData data;
+  } no_return;  // for a return without a call
 
   ZeroedArray<u32> jump_cache{kJumpCacheEntries};
   bool jump_cache_used = false;

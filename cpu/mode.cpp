@@ -76,6 +76,7 @@ void Cpu::update_mode() {
   }
   fast = mmu.fast(data_mode);
   fetch_tlb = mmu.fast_fetch(user != 0);
+  fetch_generation = &mmu.fetch_generation(user != 0);
 }
 
 void Cpu::update_paging() {
@@ -111,9 +112,8 @@ void Cpu::flush_tlb_page(u64 linear) {
 }
 
 void Cpu::flush_jump_cache() {
-  no_return.behind = &unlinked_block;
-  no_return.behind_at = kPageSize;  // no address has this offset
-  returns.fill(&no_return);
+  no_return.data = {.behind = &unlinked_block};
+  returns.fill(&no_return.data);
   if (!jump_cache_used) return;
   std::memset(jump_cache.data(), 0, jump_cache.size() * sizeof(u32));
   jump_cache_used = false;

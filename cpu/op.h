@@ -131,17 +131,24 @@ struct Op {
   u16 index = 0;
   u16 page_offset = 0;  // of the instruction's first byte
   u8 scale = 0;         // 0 to 3, with kStackSegment
-  u8 remaining = 0;     // instructions of the block not yet retired when this op starts, its own included
+  u8 rest = 0;          // instructions of the block behind this op's own
 };
 static_assert(sizeof(Op) == 32);
 
-/// What an indirect jump or a call keeps about where it leads, in the place of the op behind it. All of it is advice.
+/// What an indirect jump or a call keeps about where it leads, in the places of the ops behind it. All of it is advice.
+/// Its beginning is 0 when the block is built, like the handler of an op that is none.
 struct TransferData {
-  const Block* older_target = nullptr;  // where an indirect one went before it went to the link in its op's imm
-  const Block* behind = nullptr;        // of a call: the block at its return address, once a return has been there
-  u64 behind_at = 0;                    // the page offset of that address
+  u64 to = 0;             // the linear address at which the link in the op's imm was the block ...
+  u32 to_generation = 0;  // ... in the fetch table of this number (softmmu/fast_tlb.h)
+  u32 behind_generation = 0;
+  u64 behind_at = 0;              // of a call: the same of the return address ...
+  const Block* behind = nullptr;  // ... and the block there; of a jump: where it went before it went to the link
 };
 static_assert(sizeof(TransferData) <= sizeof(Op));
+struct IndirectCallData : TransferData {
+  const Block* older_target = nullptr;  // where it went before it went to the link
+};
+static_assert(sizeof(IndirectCallData) <= 2 * sizeof(Op));
 
 /// A run of ops decoded from one physical page. Lives in the code cache; ops follow the header in memory.
 struct Block {

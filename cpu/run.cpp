@@ -135,7 +135,7 @@ void begin_system_op(Cpu& cpu, const Op* op, i64 budget) {
   CpuState& s = cpu.s;
   leave_guest_fp(cpu);
   const u64 mask = cpu.code64() ? ~u64{0} : 0xFFFFFFFF;
-  s.instructions = cpu.limit - static_cast<u64>(budget + op->remaining);
+  s.instructions = cpu.limit - static_cast<u64>(budget + op->rest + 1);
   s.fetch_linear = (cpu.page_base + (cpu.code64() ? 0 : s.segments[kCs].base)) & kPageMask;
   cpu.instruction_rip = (cpu.page_base + op->page_offset) & mask;
   s.rip = (cpu.instruction_rip + static_cast<u64>(static_cast<i64>(op->disp))) & mask;

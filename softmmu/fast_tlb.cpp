@@ -9,6 +9,18 @@ u64 host_value(const u8* host) { return std::bit_cast<u64>(host); }
 
 FastTlb::FastTlb() : data_((kContexts + 1) * kContextEntries), fetch_(std::size_t{kContexts + 1} * kFetchTlbEntries) {
   contexts_[current_].in_use = true;
+  for (Context& context : contexts_) context.fetch_generation.value_ = ++newest_generation_;
+}
+
+void FastTlb::renew(FetchGeneration& generation) {
+  if (!generation.noted_ || generation.exhausted()) return;
+  generation.noted_ = false;
+  if (newest_generation_ != FetchGeneration::kLast) newest_generation_ += 1;
+  generation.value_ = newest_generation_;
+}
+
+void FastTlb::renew_fetch_generations() {
+  for (Context& context : contexts_) renew(context.fetch_generation);
 }
 
 void FastTlb::select(u16 pcid) {
@@ -54,7 +66,12 @@ void FastTlb::fill_write(DataMode mode, LinearAddress page, u8* host, bool globa
 void FastTlb::fill_fetch(LinearAddress page, bool user, PhysicalAddress frame, bool global) {
   const unsigned index = fetch_tlb_index(page.value);
   const unsigned context = user ? current_ : kShared;
-  fetch_[std::size_t{context} * kFetchTlbEntries + index] = {fast_tag(page.value), frame.page().value};
+  FastFetchEntry& entry = fetch_[std::size_t{context} * kFetchTlbEntries + index];
+  const FastFetchEntry filled{fast_tag(page.value), frame.page().value};
+  if (entry.tag != kNoTag && (entry.tag != filled.tag || entry.page != filled.page)) {
+    renew(contexts_[context].fetch_generation);
+  }
+  entry = filled;
   contexts_[context].fetch.set(index);
   fetch_contexts_[index] |= static_cast<ContextMask>(1u << context);
   if (context == kShared && !global) shared_fetch_non_global_.set(index);
@@ -72,6 +89,7 @@ void FastTlb::clear_data(unsigned context, unsigned index) {
 }
 
 void FastTlb::clear_fetch(unsigned context, unsigned index) {
+  renew(contexts_[context].fetch_generation);
   contexts_[context].fetch.clear(index);
   fetch_[std::size_t{context} * kFetchTlbEntries + index] = {};
   fetch_contexts_[index] &= static_cast<ContextMask>(~(1u << context));
@@ -85,15 +103,28 @@ void FastTlb::clear(unsigned context) {
   contexts_[context].fetch.for_each([&](unsigned index) { clear_fetch(context, index); });
 }
 
-void FastTlb::drop_data(unsigned index) {
+bool FastTlb::holds_data(unsigned context, LinearAddress page) const {
+  for (unsigned mode = 0; mode < kFastModes; ++mode) {
+    const FastEntry& entry = data_[context * kContextEntries + mode * kDataTlbEntries + data_tlb_index(page.value)];
+    if (entry.read_tag == fast_tag(page.value)) return true;
+  }
+  return false;
+}
+
+void FastTlb::drop_data(LinearAddress page) {
+  const unsigned index = data_tlb_index(page.value);
   for (unsigned mask = data_contexts_[index]; mask != 0; mask &= mask - 1) {
-    clear_data(static_cast<unsigned>(std::countr_zero(mask)), index);
+    const auto context = static_cast<unsigned>(std::countr_zero(mask));
+    if (holds_data(context, page)) clear_data(context, index);
   }
 }
 
-void FastTlb::drop_fetch(unsigned index) {
+void FastTlb::drop_fetch(LinearAddress page) {
+  const unsigned index = fetch_tlb_index(page.value);
   for (unsigned mask = fetch_contexts_[index]; mask != 0; mask &= mask - 1) {
-    clear_fetch(static_cast<unsigned>(std::countr_zero(mask)), index);
+    const auto context = static_cast<unsigned>(std::countr_zero(mask));
+    const FastFetchEntry& entry = fetch_[std::size_t{context} * kFetchTlbEntries + index];
+    if (entry.tag == fast_tag(page.value)) clear_fetch(context, index);
   }
 }
 

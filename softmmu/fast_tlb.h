@@ -28,7 +28,7 @@ enum class DataMode : u8 {
 inline constexpr unsigned kFastModes = 4;
 
 inline constexpr unsigned kDataTlbEntries = 4096;
-inline constexpr unsigned kFetchTlbEntries = 4096;
+inline constexpr unsigned kFetchTlbEntries = 8192;
 
 /// What a fast entry compares: the linear address of the page's last byte. Never 0, so an entry of zeroes matches
 /// nothing and a new table needs no filling.
@@ -45,6 +45,31 @@ struct FastEntry {
 struct FastFetchEntry {
   u64 tag;   // fast_tag() of the page
   u64 page;  // physical address of the page
+};
+
+/// As long as the number of a fetch table is the same, each entry that it had stands in it: who has once seen where an
+/// address leads, and noted the number, need not look again. No two tables ever have the same number.
+class FetchGeneration {
+ public:
+  /// Before anything was noted; no table's number.
+  static constexpr u32 kNever = 0;
+
+  /// The number to note.
+  u32 note() {
+    noted_ = true;
+    return exhausted() ? kNever : value_;
+  }
+  bool is(u32 noted) const { return noted == value_; }
+
+ private:
+  friend class FastTlb;
+  /// Numbers are spent only on what was noted, and are never used again: after four thousand million of them the tables
+  /// have one that is not given out.
+  static constexpr u32 kLast = ~u32{0};
+  bool exhausted() const { return value_ == kLast; }
+
+  u32 value_ = kLast;
+  bool noted_ = false;
 };
 
 constexpr unsigned data_tlb_index(u64 linear) { return (linear >> kPageShift) & (kDataTlbEntries - 1); }
@@ -88,6 +113,9 @@ class FastTlb {
   const FastFetchEntry* fetch(bool user) const {
     return fetch_.data() + std::size_t{user ? current_ : kShared} * kFetchTlbEntries;
   }
+  FetchGeneration& fetch_generation(bool user) { return contexts_[user ? current_ : kShared].fetch_generation; }
+  /// New numbers for all fetch tables.
+  void renew_fetch_generations();
 
   /// Lets loads, or loads and stores, of the page go straight to `host`.
   void fill_read(DataMode mode, LinearAddress page, const u8* host, bool global);
@@ -95,9 +123,9 @@ class FastTlb {
   /// Lets jumps to the page know that it is the physical page `frame`.
   void fill_fetch(LinearAddress page, bool user, PhysicalAddress frame, bool global);
 
-  /// Drops what stands at an index, in every context, or everything.
-  void drop_data(unsigned index);
-  void drop_fetch(unsigned index);
+  /// Drops the entries of a page, in every context, or everything.
+  void drop_data(LinearAddress page);
+  void drop_fetch(LinearAddress page);
   void drop_all();
 
  private:
@@ -111,14 +139,17 @@ class FastTlb {
     bool in_use = false;
     std::array<DataSet, kFastModes> data;  // which entries are filled
     FetchSet fetch;
+    FetchGeneration fetch_generation;
   };
   static constexpr unsigned kShared = kContexts;
   static constexpr std::size_t kContextEntries = std::size_t{kFastModes} * kDataTlbEntries;
 
   FastEntry& note_data(DataMode mode, unsigned index, bool global);
+  bool holds_data(unsigned context, LinearAddress page) const;
   void clear_data(unsigned context, unsigned index);
   void clear_fetch(unsigned context, unsigned index);
   void clear(unsigned context);
+  void renew(FetchGeneration& generation);
 
   ZeroedArray<FastEntry> data_;        // [context][mode][index]
   ZeroedArray<FastFetchEntry> fetch_;  // [context][index]
@@ -130,6 +161,7 @@ class FastTlb {
   FetchSet shared_fetch_non_global_;
   unsigned current_ = 0;
   unsigned next_victim_ = 0;
+  u32 newest_generation_ = FetchGeneration::kNever;
 };
 
 }  // namespace bhvm

@@ -76,7 +76,7 @@ Translation Mmu::probe_data(LinearAddress linear, Access access, bool user, bool
 
 Translation Mmu::translate_data(LinearAddress linear, Access access, bool user, bool over_user) {
   if (hits_data(linear, access, user, over_user)) {
-    return allowed(tlb_.state().data[data_tlb_index(linear.value)].frame);
+    return allowed(tlb_.find_data(linear.value)->frame);
   }
   if (!controls_.pg) {
     tlb_.enter_data(linear.page(), {linear.value}, kIdentityFlags);

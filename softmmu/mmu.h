@@ -101,6 +101,10 @@ class Mmu final : public MemoryObserver {
   /// The tables of the inline paths, for the controls as they are.
   FastEntry* fast(DataMode mode) { return tlb_.fast(mode); }
   const FastFetchEntry* fast_fetch(bool user) const { return tlb_.fast_fetch(user); }
+  /// The number of the table fast_fetch(user), until the controls or the privilege change.
+  FetchGeneration& fetch_generation(bool user) { return tlb_.fetch_generation(user); }
+  /// Voids whatever was noted under any of these numbers.
+  void renew_fetch_generations() { tlb_.renew_fetch_generations(); }
 
   const TlbState& state() const { return tlb_.state(); }
   void set_state(const TlbState& state);  // host pointers start empty

@@ -15,6 +15,11 @@ u64 page_size(u64 flags) {
 
 constexpr u64 kLinearBits = (u64{1} << 48) - 1;  // what a tag has of the address unchanged
 
+/// The page that an entry translates.
+LinearAddress page_of(const TlbEntry& entry) {
+  return {static_cast<u64>(static_cast<i64>(entry.tag << 16) >> 16) & kPageMask};
+}
+
 }  // namespace
 
 bool Tlb::is_ours(const TlbEntry& entry) const { return entry.is_global() || (entry.tag & kPageOffsetMask) == pcid_; }
@@ -26,12 +31,12 @@ bool Tlb::covers(const TlbEntry& entry, u64 linear) const {
 void Tlb::set_state(const TlbState& state) {
   flush_all();
   state_ = state;
-  for (unsigned i = 0; i < kDataTlbEntries; ++i) note_data(i);
-  for (unsigned i = 0; i < kFetchTlbEntries; ++i) note_fetch(i);
+  for (unsigned i = 0; i < state_.data.entries.size(); ++i) note_data(i);
+  for (unsigned i = 0; i < state_.fetch.entries.size(); ++i) note_fetch(i);
 }
 
 void Tlb::note_data(unsigned index) {
-  const TlbEntry& entry = state_.data[index];
+  const TlbEntry& entry = state_.data.entries[index];
   if (entry.frame == 0) return;
   data_used_.set(index);
   if (!entry.is_global()) data_non_global_.set(index);
@@ -39,44 +44,74 @@ void Tlb::note_data(unsigned index) {
 }
 
 void Tlb::note_fetch(unsigned index) {
-  const TlbEntry& entry = state_.fetch[index];
+  const TlbEntry& entry = state_.fetch.entries[index];
   if (entry.frame == 0) return;
   fetch_used_.set(index);
   if (!entry.is_global()) fetch_non_global_.set(index);
   if ((entry.frame & kLarge) != 0) ++large_pieces_near(entry.tag);
 }
 
+unsigned Tlb::place_in(TlbTable& table, unsigned set) {
+  for (unsigned way = 0; way < kTlbWays; ++way) {
+    if (table.entries[set + way].frame == 0) return set + way;
+  }
+  u8& next = table.next[set / kTlbWays];
+  const unsigned way = next % kTlbWays;  // a loaded state may hold any number
+  next = static_cast<u8>((way + 1) % kTlbWays);
+  return set + way;
+}
+
 void Tlb::remove_data(unsigned index) {
-  TlbEntry& entry = state_.data[index];
+  TlbEntry& entry = state_.data.entries[index];
+  if (entry.frame == 0) return;
   if ((entry.frame & kLarge) != 0) --large_pieces_near(entry.tag);
+  fast_.drop_data(page_of(entry));
   entry = {};
   data_used_.clear(index);
   data_non_global_.clear(index);
-  fast_.drop_data(index);
+}
+
+void Tlb::forget_data(LinearAddress linear) {
+  while (const TlbEntry* entry = find_data(linear.value)) {
+    remove_data(static_cast<unsigned>(entry - state_.data.entries.data()));
+  }
+}
+
+void Tlb::forget_fetch(LinearAddress linear) {
+  for (const bool user : {false, true}) {
+    while (const TlbEntry* entry = find_fetch(linear.value, user)) {
+      remove_fetch(static_cast<unsigned>(entry - state_.fetch.entries.data()));
+    }
+  }
 }
 
 void Tlb::remove_fetch(unsigned index) {
-  TlbEntry& entry = state_.fetch[index];
+  TlbEntry& entry = state_.fetch.entries[index];
+  if (entry.frame == 0) return;
   if ((entry.frame & kLarge) != 0) --large_pieces_near(entry.tag);
+  fast_.drop_fetch(page_of(entry));
   entry = {};
   fetch_used_.clear(index);
   fetch_non_global_.clear(index);
-  fast_.drop_fetch(index);
 }
 
 void Tlb::enter_data(LinearAddress page, PhysicalAddress frame, u64 flags) {
-  const unsigned index = data_tlb_index(page.value);
+  const bool global = (flags & tlb_flag::kGlobal) != 0;
+  forget_data(page);
+  const unsigned index = place_in(state_.data, set_of(page.value, global ? u16{0} : pcid_));
   remove_data(index);
-  state_.data[index] = {data_tag(page.value, pcid_, (flags & tlb_flag::kGlobal) != 0),
-                        (frame.value & kPageMask) | flags};
+  if (global) fast_.drop_data(page);  // from now on it hides other PCIDs' own ones
+  state_.data.entries[index] = {data_tag(page.value, pcid_, global), (frame.value & kPageMask) | flags};
   note_data(index);
 }
 
 void Tlb::enter_fetch(LinearAddress page, bool user, PhysicalAddress frame, u64 flags) {
-  const unsigned index = fetch_tlb_index(page.value);
+  const bool global = (flags & tlb_flag::kGlobal) != 0;
+  forget_fetch(page);
+  const unsigned index = place_in(state_.fetch, set_of(page.value, global ? u16{0} : pcid_));
   remove_fetch(index);
-  state_.fetch[index] = {fetch_tag(page.value, pcid_, (flags & tlb_flag::kGlobal) != 0, user),
-                         (frame.value & kPageMask) | flags};
+  if (global) fast_.drop_fetch(page);
+  state_.fetch.entries[index] = {fetch_tag(page.value, pcid_, global, user), (frame.value & kPageMask) | flags};
   note_fetch(index);
 }
 
@@ -91,45 +126,41 @@ void Tlb::flush_fetch() {
 
 void Tlb::flush_non_global() {
   data_non_global_.for_each([this](unsigned index) {
-    if (is_ours(state_.data[index])) remove_data(index);
+    if (is_ours(state_.data.entries[index])) remove_data(index);
   });
   fetch_non_global_.for_each([this](unsigned index) {
-    if (is_ours(state_.fetch[index])) remove_fetch(index);
+    if (is_ours(state_.fetch.entries[index])) remove_fetch(index);
   });
 }
 
 void Tlb::flush_page(LinearAddress linear) {
-  if (const unsigned index = data_tlb_index(linear.value); covers(state_.data[index], linear.value)) {
-    remove_data(index);
-  }
-  if (const unsigned index = fetch_tlb_index(linear.value); covers(state_.fetch[index], linear.value)) {
-    remove_fetch(index);
-  }
+  forget_data(linear);
+  forget_fetch(linear);
   if (large_pieces_near(linear.value) == 0) return;
   data_used_.for_each([&](unsigned index) {
-    if (covers(state_.data[index], linear.value)) remove_data(index);
+    if (covers(state_.data.entries[index], linear.value)) remove_data(index);
   });
   fetch_used_.for_each([&](unsigned index) {
-    if (covers(state_.fetch[index], linear.value)) remove_fetch(index);
+    if (covers(state_.fetch.entries[index], linear.value)) remove_fetch(index);
   });
 }
 
 void Tlb::fill_fast_read(DataMode mode, LinearAddress page, const u8* host) {
-  fast_.fill_read(mode, page, host, state_.data[data_tlb_index(page.value)].is_global());
+  fast_.fill_read(mode, page, host, find_data(page.value)->is_global());
 }
 
 void Tlb::fill_fast_write(DataMode mode, LinearAddress page, u8* host) {
-  fast_.fill_write(mode, page, host, state_.data[data_tlb_index(page.value)].is_global());
+  fast_.fill_write(mode, page, host, find_data(page.value)->is_global());
 }
 
 void Tlb::fill_fast_fetch(LinearAddress page, bool user) {
-  const TlbEntry& entry = state_.fetch[fetch_tlb_index(page.value)];
+  const TlbEntry& entry = *find_fetch(page.value, user);
   fast_.fill_fetch(page, user, entry.page(), entry.is_global());
 }
 
 void Tlb::drop_fast(PhysicalAddress frame) {
   data_used_.for_each([&](unsigned index) {
-    if (state_.data[index].page() == frame.page()) fast_.drop_data(index);
+    if (state_.data.entries[index].page() == frame.page()) fast_.drop_data(page_of(state_.data.entries[index]));
   });
 }
 

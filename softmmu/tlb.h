@@ -1,17 +1,19 @@
 // The TLB: guest state in front, host pointers behind.
 //
 // A guest can see a stale translation, so which translations are cached is part of the machine's state: TlbState is
-// saved, loaded and hashed. A data access looks in `data`, an instruction fetch in `fetch`; both are direct-mapped by
-// linear page number. Entering or removing translations is a function of what the guest executes alone.
+// saved, loaded and hashed. A data access looks in `data`, an instruction fetch in `fetch`. Entering or removing
+// translations is a function of what the guest executes alone.
 //
-// The sizes: 4096 entries reach 16 MiB, so that programs of that size walk no tables between two flushes, and the code
-// of a kernel and of a few processes stays beside each other. Direct-mapped, because the inline path compares one tag,
-// and because which entry is evicted then depends on nothing but the address. Large pages are entered as 4 KiB pieces
-// so that the inline path knows one size; each piece remembers how large its page is, and INVLPG removes all of them,
-// as the SDM asks (volume 3, 4.10.4.1).
+// 4096 entries reach 16 MiB, so that programs of that size walk no tables between two flushes. They stand in sets of
+// four, by linear page number and PCID, so that a kernel, a process and its fork, whose pages have the same addresses,
+// stay beside each other. The one that came first is replaced: what the inline paths hit is not known here, so it
+// cannot be the one that was used least recently. Large pages are entered as 4 KiB pieces so that the inline path knows
+// one size; each piece remembers how large its page is, and INVLPG removes all of them, as the SDM asks (volume 3,
+// 4.10.4.1).
 //
-// Each translation is one PCID's or global (SDM 3, 4.10.1 and 4.10.2.4); without CR4.PCIDE the PCID is 0. The inline
-// paths do not look here but in the fast entries (softmmu/fast_tlb.h), which are dropped and rebuilt at will.
+// Each translation is one PCID's or global (SDM 3, 4.10.1 and 4.10.2.4); without CR4.PCIDE the PCID is 0. Of a page
+// that has both, the global one counts. The inline paths do not look here but in the fast entries
+// (softmmu/fast_tlb.h), which are dropped and rebuilt at will.
 #pragma once
 
 #include <array>
@@ -53,9 +55,17 @@ constexpr u64 fetch_tag(u64 linear, u16 pcid, bool global, bool user) {
   return data_tag(linear, pcid, global) ^ (user ? u64{1} << 61 : 0);
 }
 
+inline constexpr unsigned kTlbWays = 4;
+inline constexpr unsigned kTlbSets = 1024;
+
+struct TlbTable {
+  BoxedArray<TlbEntry, kTlbSets * kTlbWays> entries;  // [set][way]
+  BoxedArray<u8, kTlbSets> next;                      // the way to replace when the set is full
+};
+
 struct TlbState {
-  BoxedArray<TlbEntry, kDataTlbEntries> data;
-  BoxedArray<TlbEntry, kFetchTlbEntries> fetch;
+  TlbTable data;
+  TlbTable fetch;
 };
 
 /// TlbState, its fast entries, and what makes flushing cheap: sets of the indices that are in use, derived from the
@@ -71,21 +81,18 @@ class Tlb {
     fast_.select(pcid);
   }
 
-  /// The translation of a page, or nullptr.
+  /// The translation of a page, or nullptr: of two the global one.
   const TlbEntry* find_data(u64 linear) const {
-    const TlbEntry& entry = state_.data[data_tlb_index(linear)];
-    const bool hit = entry.tag == data_tag(linear, pcid_, false) || entry.tag == data_tag(linear, pcid_, true);
-    return hit && entry.frame != 0 ? &entry : nullptr;
+    const TlbEntry* const global = find(state_.data, linear, 0, data_tag(linear, 0, true));
+    return global != nullptr ? global : find(state_.data, linear, pcid_, data_tag(linear, pcid_, false));
   }
   const TlbEntry* find_fetch(u64 linear, bool user) const {
-    const TlbEntry& entry = state_.fetch[fetch_tlb_index(linear)];
-    const bool hit =
-        entry.tag == fetch_tag(linear, pcid_, false, user) || entry.tag == fetch_tag(linear, pcid_, true, user);
-    return hit && entry.frame != 0 ? &entry : nullptr;
+    const TlbEntry* const global = find(state_.fetch, linear, 0, fetch_tag(linear, 0, true, user));
+    return global != nullptr ? global : find(state_.fetch, linear, pcid_, fetch_tag(linear, pcid_, false, user));
   }
 
-  /// Enters a translation over whatever has its index; drops the fast entries there. Addresses are page addresses,
-  /// `flags` tlb_flag bits with kPresent.
+  /// Enters a translation, instead of the page's older one and of whatever stands where it goes. Addresses are page
+  /// addresses, `flags` tlb_flag bits with kPresent.
   void enter_data(LinearAddress page, PhysicalAddress frame, u64 flags);
   void enter_fetch(LinearAddress page, bool user, PhysicalAddress frame, u64 flags);
 
@@ -99,6 +106,8 @@ class Tlb {
 
   FastEntry* fast(DataMode mode) { return fast_.data(mode); }
   const FastFetchEntry* fast_fetch(bool user) const { return fast_.fetch(user); }
+  FetchGeneration& fetch_generation(bool user) { return fast_.fetch_generation(user); }
+  void renew_fetch_generations() { fast_.renew_fetch_generations(); }
   /// Makes the fast entry at the page's index go straight to `host` for loads, or for loads and stores, or to what the
   /// state says for fetches. REQUIRES: find_data(page), or find_fetch(page, user).
   void fill_fast_read(DataMode mode, LinearAddress page, const u8* host);
@@ -109,13 +118,30 @@ class Tlb {
   void drop_all_fast() { fast_.drop_all(); }
 
  private:
-  using DataSet = TlbIndexSet<kDataTlbEntries>;
-  using FetchSet = TlbIndexSet<kFetchTlbEntries>;
+  using IndexSet = TlbIndexSet<kTlbSets * kTlbWays>;
+
+  /// The first index of the set where a translation belongs; a global one's PCID is 0 here.
+  static constexpr unsigned set_of(u64 linear, u16 pcid) {
+    constexpr u64 kApart = 633;  // 1024 over the golden ratio: the first PCIDs are far from each other
+    return static_cast<unsigned>(((linear >> kPageShift) + kApart * pcid) % kTlbSets) * kTlbWays;
+  }
+  static const TlbEntry* find(const TlbTable& table, u64 linear, u16 pcid, u64 tag) {
+    const TlbEntry* const set = &table.entries[set_of(linear, pcid)];
+    for (unsigned way = 0; way < kTlbWays; ++way) {
+      if (set[way].tag == tag && set[way].frame != 0) return &set[way];
+    }
+    return nullptr;
+  }
+  /// The index of a free place in the set, or of the one to replace.
+  static unsigned place_in(TlbTable& table, unsigned set);
 
   bool is_ours(const TlbEntry& entry) const;
   bool covers(const TlbEntry& entry, u64 linear) const;
   void remove_data(unsigned index);
   void remove_fetch(unsigned index);
+  /// Removes the page's translations that this PCID can see.
+  void forget_data(LinearAddress linear);
+  void forget_fetch(LinearAddress linear);
   void note_data(unsigned index);
   void note_fetch(unsigned index);
   u16& large_pieces_near(u64 linear) { return large_pieces_[((linear >> 30) ^ (linear >> 39)) % large_pieces_.size()]; }
@@ -123,10 +149,10 @@ class Tlb {
   TlbState state_;
   FastTlb fast_;
   u16 pcid_ = 0;
-  DataSet data_used_;
-  DataSet data_non_global_;
-  FetchSet fetch_used_;
-  FetchSet fetch_non_global_;
+  IndexSet data_used_;
+  IndexSet data_non_global_;
+  IndexSet fetch_used_;
+  IndexSet fetch_non_global_;
   // How many pieces of large pages are entered, by a hash of the 1 GiB region they lie in: most INVLPGs find 0 there
   // and need not look through the whole TLB for pieces.
   std::array<u16, 64> large_pieces_{};

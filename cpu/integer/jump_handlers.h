@@ -63,19 +63,29 @@ BHVM_INLINE TransferData& data_behind(const Op* op) {
   return *reinterpret_cast<TransferData*>(const_cast<Op*>(op + 1));
 }
 
+/// Notes that the link of `op` is the block at `target` now.
+BHVM_INLINE void note_target(const Cpu& cpu, TransferData& data, u64 target) {
+  data.to = target;
+  data.to_generation = cpu.fetch_generation->note();
+}
+
 /// The block at `target`, where the indirect transfer `op` leads: one of the last two that it led to, which are known
 /// before the target is, or what the jump cache has; nullptr when it is none of them.
-BHVM_INLINE const Block* known_target(const Cpu& cpu, const Op* op, u64 target) {
+BHVM_INLINE const Block* known_target(const Cpu& cpu, const Op* op, u64 target, TransferData& data,
+                                      const Block*& older_target) {
   const Block* const newest = link_of(op);
-  if (BHVM_LIKELY(leads_to(cpu, target, newest))) return newest;
-  TransferData& data = data_behind(op);
-  const Block* block = data.older_target;
-  if (!leads_to(cpu, target, block)) {
-    block = jump_cache_at(cpu, target);
-    if (!leads_to(cpu, target, block)) return nullptr;
+  if (BHVM_LIKELY(still_leads(cpu, target, data.to, data.to_generation))) return newest;
+  const Block* block = newest;
+  if (!leads_to(cpu, target, newest)) {
+    block = older_target;
+    if (!leads_to(cpu, target, block)) {
+      block = jump_cache_at(cpu, target);
+      if (!leads_to(cpu, target, block)) return nullptr;
+    }
+    older_target = newest;
+    const_cast<Op*>(op)->imm = reinterpret_cast<i64>(block);
   }
-  data.older_target = newest;
-  const_cast<Op*>(op)->imm = reinterpret_cast<i64>(block);
+  note_target(cpu, data, target);
   return block;
 }
 
@@ -91,7 +101,8 @@ BHVM_HANDLER(jump_indirect) {
   }
   u64 target = value;
   if constexpr (kHot<wide, alone, through>) {
-    const Block* const block = known_target(cpu, op, target);
+    TransferData& data = data_behind(op);
+    const Block* const block = known_target(cpu, op, target, data, data.behind);
     if (BHVM_UNLIKELY(block == nullptr)) BHVM_BECOME((jump_indirect<wide, memory, alone, Through::kSlow>));
     BHVM_ENTER_CACHED(target, block);
   } else {
@@ -106,7 +117,7 @@ template <Condition condition, JumpKind kind, bool wide, class NotTaken = ByJump
 BHVM_HANDLER(jump_if) {
   if (holds<condition>(cpu.flags)) {
     using Onward [[maybe_unused]] = typename NotTaken::IfTaken;
-    budget += op->remaining - 1;
+    budget += op->rest;
     BHVM_JUMP_DIRECT(kind, wide);
   }
   using Onward [[maybe_unused]] = NotTaken;
@@ -143,7 +154,7 @@ BHVM_HANDLER(fused) {
   if (Fuse::template test<condition, T>(a, b)) {
     using Onward [[maybe_unused]] = typename NotTaken::IfTaken;
     Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
-    budget += op->remaining - 2;
+    budget += op->rest;
     BHVM_JUMP_DIRECT(kind, true);
   }
   if constexpr (flags_behind) Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
@@ -152,6 +163,12 @@ BHVM_HANDLER(fused) {
 }
 
 // CALL and RET. `dst` is the return address as an offset from the page's start.
+
+/// May a return to `target` be the one of the call that `data` stands behind, by its place in the page?
+BHVM_INLINE bool returns_behind(const TransferData& data, u64 target) {
+  const Op* const op = reinterpret_cast<const Op*>(&data) - 1;
+  return ((target ^ op->dst) & kPageOffsetMask) == 0;
+}
 
 /// A call is on its way: its return asks here first.
 BHVM_INLINE void expect_return(Cpu& cpu, const Op* op) {
@@ -169,6 +186,15 @@ BHVM_INLINE bool store_return_address_fast(Cpu& cpu, FastEntry* fast, const Op* 
   return store_by<Through::kTlb>(cpu, fast, cpu.s.gpr[kRsp] - 8, cpu.page_base + op->dst);
 }
 
+/// Is the link of a call what its target leads to?
+BHVM_INLINE bool leads_to_link(const Cpu& cpu, const Op* op, u64 target, const Block* link) {
+  TransferData& data = data_behind(op);
+  if (BHVM_LIKELY(still_leads(cpu, target, data.to, data.to_generation))) return true;
+  if (!fetch_leads_to(cpu, target, link)) return false;
+  note_target(cpu, data, target);
+  return true;
+}
+
 template <class Stack, JumpKind kind, Through through = Through::kTlb, class Onward = ByJump>
 BHVM_HANDLER(call) {
   if constexpr (kHot<Stack::kWide, false, through>) {
@@ -178,7 +204,16 @@ BHVM_HANDLER(call) {
   }
   if constexpr (Stack::kWide && kind != JumpKind::kAlone) expect_return(cpu, op);
   Stack::move(cpu, Stack::kWide ? -8 : -4);
-  BHVM_JUMP_DIRECT(kind, Stack::kWide);
+  if constexpr (Stack::kWide && kind == JumpKind::kAcross) {
+    const u64 target = direct_target(cpu, op, true);
+    const Block* const block = link_of(op);
+    budget -= static_cast<i64>(block->count);
+    if (BHVM_UNLIKELY(budget < 0 || !leads_to_link(cpu, op, target, block))) BHVM_BECOME(leave_unnoted);
+    enter_page(cpu, target, block);
+    BHVM_CONTINUE(block->ops());
+  } else {
+    BHVM_JUMP_DIRECT(kind, Stack::kWide);
+  }
 }
 
 template <class Stack, bool memory, bool alone, Through through = Through::kTlb, class Onward = ByJump>
@@ -193,7 +228,8 @@ BHVM_HANDLER(call_indirect) {
   }
   u64 target = value;
   if constexpr (kHot<Stack::kWide, alone, through>) {
-    const Block* const block = known_target(cpu, op, target);
+    auto& data = static_cast<IndirectCallData&>(data_behind(op));
+    const Block* const block = known_target(cpu, op, target, data, data.older_target);
     if (BHVM_UNLIKELY(block == nullptr || !store_return_address_fast(cpu, fast, op))) {
       BHVM_BECOME((call_indirect<Stack, memory, alone, Through::kSlow>));
     }
@@ -213,7 +249,7 @@ BHVM_HANDLER(call_indirect) {
   }
 }
 
-/// `imm`: bytes to release behind the return address.
+/// `imm`: bytes that RSP moves by: the return address, and what is released behind it.
 template <class Stack, bool alone, Through through = Through::kTlb, class Onward = ByJump>
 BHVM_HANDLER(ret) {
   using T = std::conditional_t<Stack::kWide, u64, u32>;
@@ -223,20 +259,26 @@ BHVM_HANDLER(ret) {
   BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), ret<Stack, alone, Through::kSlow>);
   u64 target = value;
   if constexpr (kHot<Stack::kWide, alone, through>) {
-    TransferData* const call = cpu.returns[cpu.return_top];
-    const Block* block = call->behind;
-    if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) {
-      block = jump_cache_at(cpu, target);
-      if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) BHVM_BECOME((ret<Stack, alone, Through::kSlow>));
-      if (call->behind_at == (target & kPageOffsetMask)) call->behind = block;
+    TransferData& call = *cpu.returns[cpu.return_top];
+    const Block* block = call.behind;
+    if (BHVM_UNLIKELY(!still_leads(cpu, target, call.behind_at, call.behind_generation))) {
+      if (!leads_to(cpu, target, block)) {
+        block = jump_cache_at(cpu, target);
+        if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) BHVM_BECOME((ret<Stack, alone, Through::kSlow>));
+      }
+      if (returns_behind(call, target)) {
+        call.behind = block;
+        call.behind_at = target;
+        call.behind_generation = cpu.fetch_generation->note();
+      }
     }
     cpu.return_top = (cpu.return_top - 1) % kReturnDepth;
-    Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);
+    Stack::move(cpu, op->imm);
     BHVM_ENTER_CACHED(target, block);
   } else {
     if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
     if constexpr (Stack::kWide && !alone) cpu.return_top = (cpu.return_top - 1) % kReturnDepth;
-    Stack::move(cpu, static_cast<i64>(sizeof(T)) + op->imm);
+    Stack::move(cpu, op->imm);
     BHVM_GO_INDIRECT(target, alone);
   }
 }

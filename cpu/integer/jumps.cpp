@@ -51,10 +51,15 @@ constexpr DirectForms kJump = {jump<JumpKind::kInPage, true>,
 
 /// What handlers of indirect jumps and of calls find behind their op; those that run alone or outside 64-bit code do
 /// not look.
-void emit_transfer_data(BlockBuilder& block, const Instruction& insn, u64 behind_at = 0) {
+void emit_transfer_data(BlockBuilder& block, const Instruction& insn, bool indirect_call) {
   if (!insn.code64() || (insn.mode & mode::kSingle) != 0) return;
-  const TransferData data = {&unlinked_block, &unlinked_block, behind_at};
+  TransferData data;
+  data.behind = &unlinked_block;
   std::memcpy(static_cast<void*>(&block.emit_data()), &data, sizeof data);
+  if (!indirect_call) return;
+  const Block* const older_target = &unlinked_block;
+  static_assert(offsetof(IndirectCallData, older_target) == sizeof(Op));
+  std::memcpy(static_cast<void*>(&block.emit_data()), &older_target, sizeof older_target);
 }
 
 Op& emit_indirect(BlockBuilder& block, const Instruction& insn, const Handler (&forms)[2][2][2]) {
@@ -86,7 +91,7 @@ bool translate_jmp(BlockBuilder& block, const Instruction& insn) {
     op.disp = target;
   } else {
     emit_indirect(block, insn, kJumpIndirect).imm = unlinked();
-    emit_transfer_data(block, insn);
+    emit_transfer_data(block, insn, false);
   }
   block.end();
   return true;
@@ -182,7 +187,7 @@ bool count_down(Cpu& cpu, unsigned bytes) {
 template <class Rule, JumpKind kind, bool wide>
 BHVM_HANDLER(jump_counted) {
   if (count_down<Rule>(cpu, op->src)) {
-    budget += op->remaining - 1;
+    budget += op->rest;
     BHVM_JUMP_DIRECT(kind, wide);
   }
   BHVM_NEXT;
@@ -232,11 +237,10 @@ bool translate_call_on(BlockBuilder& block, const Instruction& insn) {
     op = &block.emit(CallForms<Stack>::kIndirect[0][alone ? 1 : 0]);
     op->src = register_of(insn, 0);
   }
-  const u16 behind = static_cast<u16>(insn.page_offset + insn.length());
-  op->dst = behind;
+  op->dst = static_cast<u16>(insn.page_offset + insn.length());
   op->imm = unlinked();
   if (!memory) op->scale = Op::kStackSegment;
-  emit_transfer_data(block, insn, behind % kPageSize);
+  emit_transfer_data(block, insn, !insn.is_immediate(0));
   block.end();
   return true;
 }
@@ -260,7 +264,8 @@ bool translate_ret(BlockBuilder& block, const Instruction& insn) {
   if (insn.z.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return translate_far_return(block, insn);
   if (narrow(insn)) return emit_narrow(block);
   Op& op = block.emit(kForms[stack_shape(insn.mode)][(insn.mode & mode::kSingle) != 0 ? 1 : 0]);
-  op.imm = insn.z.operand_count_visible > 0 ? static_cast<i64>(insn.operand(0).imm.value.u & 0xFFFF) : 0;
+  op.imm = insn.code64() ? 8 : 4;
+  if (insn.z.operand_count_visible > 0) op.imm += static_cast<i64>(insn.operand(0).imm.value.u & 0xFFFF);
   op.scale = Op::kStackSegment;
   block.end();
   return true;

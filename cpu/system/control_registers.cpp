@@ -258,12 +258,12 @@ namespace {
 }  // namespace
 
 BHVM_HANDLER(rdtsc) {
-  if (!read_time_stamp(cpu, cpu.limit - static_cast<u64>(budget + op->remaining))) BHVM_FAULT;
+  if (!read_time_stamp(cpu, cpu.limit - static_cast<u64>(budget + op->rest + 1))) BHVM_FAULT;
   BHVM_NEXT;
 }
 
 BHVM_HANDLER(rdtscp) {
-  if (!read_time_stamp(cpu, cpu.limit - static_cast<u64>(budget + op->remaining))) BHVM_FAULT;
+  if (!read_time_stamp(cpu, cpu.limit - static_cast<u64>(budget + op->rest + 1))) BHVM_FAULT;
   cpu.s.gpr[kRcx] = static_cast<u32>(cpu.s.msr.tsc_aux);
   BHVM_NEXT;
 }

@@ -86,7 +86,7 @@ BHVM_HANDLER(cli_inline) {
 BHVM_HANDLER(sti_inline) {
   if (BHVM_UNLIKELY(cpu.interrupts_wanted || cpu.s.cpl > iopl(cpu.s.rflags))) BHVM_BECOME(system_op<sti>);
   if ((cpu.s.rflags & rflags::kIf) == 0) {
-    cpu.s.shadow_at = cpu.limit - static_cast<u64>(budget + op->remaining) + 1;
+    cpu.s.shadow_at = cpu.limit - static_cast<u64>(budget + op->rest);
     cpu.s.shadow_blocks_debug = false;
     cpu.s.rflags |= rflags::kIf;
   }

@@ -121,6 +121,123 @@ TEST(Transfers, AReturnSeesThatTheCodeBehindItsCallHasChanged) {
   EXPECT_EQ(h.reg(kRax), 65u);  // 2 to 11
 }
 
+/// Pages of 4 KiB whose translations change while jumps, calls and returns remember where they led.
+class RemappedCode : public testing::Test {
+ protected:
+  static constexpr u64 kLinear = 0x400000;
+  static constexpr u64 kTables = kPageTables + 0x3000;  // the PT of 2 MiB from kLinear on
+  static constexpr u64 kFirst = 0x200000, kSecond = 0x300000;
+
+  RemappedCode() { h.write64(kPageTables + 0x2000 + 8 * (kLinear >> 21), kTables | 7); }
+  static u64 entry_at(u64 linear, u64 tables = kTables) { return tables + 8 * ((linear >> 12) & 511); }
+  void map(u64 linear, u64 physical, u64 tables = kTables) { h.write64(entry_at(linear, tables), physical | 7); }
+  /// Code at kCode that goes `rounds` times over: `call`, of five bytes, to kLinear + 0x40, four times, so that it
+  /// knows the way; then `change`. What it calls adds 1 in kFirst and 100 in kSecond.
+  void run_in_turn(const Bytes& call, const Bytes& change, unsigned rounds) {
+    Bytes code{0x41, 0xB9, 0x04, 0x00, 0x00, 0x00};  // loop: mov r9d, 4
+    code.insert(code.end(), call.begin(), call.end());
+    code.insert(code.end(), {0x41, 0xFF, 0xC9, 0x75, 0xF6});  // dec r9d; jnz to the call
+    code.insert(code.end(), change.begin(), change.end());
+    code.insert(code.end(), {0xFF, 0xC9, 0x75, static_cast<u8>(-static_cast<int>(code.size() + 4)), 0xF4});
+    h.place(kCode, code);
+    h.place(kFirst + 0x40, {0x83, 0xC0, 0x01, 0xC3});   // add eax, 1; ret
+    h.place(kSecond + 0x40, {0x83, 0xC0, 0x64, 0xC3});  // add eax, 100; ret
+    map(kLinear, kFirst);
+    h.reg(kRbp) = kLinear + 0x40;
+    h.reg(kRcx) = rounds;
+    EXPECT_EQ(h.cpu.run(10'000), RunExit::kHalted);
+    EXPECT_EQ(h.reg(kRax), 4 * 101 * u64{rounds} / 2);
+    EXPECT_EQ(h.reg(kRsp), kStack);
+  }
+
+  const Bytes kCallDirect{0xE8, 0x35, 0x00, 0x3F, 0x00};    // call kLinear + 0x40, from kCode + 6
+  const Bytes kCallRegister{0x0F, 0x1F, 0x00, 0xFF, 0xD5};  // nop; call rbp
+  const Bytes kChangeEntry{0x48, 0x89, 0x1E,                // mov [rsi], rbx
+                           0x48, 0x87, 0xDA,                // xchg rbx, rdx
+                           0x0F, 0x01, 0x3F};               // invlpg [rdi]
+  const Bytes kChangeTables{0x0F, 0x22, 0xDB,               // mov cr3, rbx
+                            0x48, 0x87, 0xDA};              // xchg rbx, rdx
+  Harness h;
+};
+
+TEST_F(RemappedCode, CallsSeeTheirTargetRemapped) {
+  for (const Bytes& call : {kCallDirect, kCallRegister}) {
+    h.reset();
+    h.write64(kPageTables + 0x2000 + 8 * (kLinear >> 21), kTables | 7);
+    h.reg(kRsi) = entry_at(kLinear);
+    h.reg(kRdi) = kLinear;
+    h.reg(kRbx) = kSecond | 7;
+    h.reg(kRdx) = kFirst | 7;
+    run_in_turn(call, kChangeEntry, 40);
+  }
+}
+
+TEST_F(RemappedCode, CallsSeeAnotherProcess) {
+  // A second set of tables, for PCID 2, where kLinear is kSecond; no flush between the two.
+  constexpr u64 kOthers = 0x8000;
+  for (const Bytes& call : {kCallDirect, kCallRegister}) {
+    h.reset();
+    h.write64(kPageTables + 0x2000 + 8 * (kLinear >> 21), kTables | 7);
+    h.write64(kOthers, (kOthers + 0x1000) | 7);
+    h.write64(kOthers + 0x1000, (kOthers + 0x2000) | 7);
+    for (u64 i = 0; i < 512; ++i) h.write64(kOthers + 0x2000 + 8 * i, (i << 21) | 0x87);
+    h.write64(kOthers + 0x2000 + 8 * (kLinear >> 21), (kOthers + 0x3000) | 7);
+    map(kLinear, kSecond, kOthers + 0x3000);
+    CpuState s = h.cpu.s;
+    s.cr4 |= 1 << 17;  // PCIDE
+    s.cr3 = kPageTables | 1;
+    h.cpu.set_state(s);
+    h.reg(kRbx) = (u64{1} << 63) | kOthers | 2;
+    h.reg(kRdx) = (u64{1} << 63) | kPageTables | 1;
+    run_in_turn(call, kChangeTables, 40);
+  }
+}
+
+TEST_F(RemappedCode, ReturnsSeeTheirCallerRemapped) {
+  // At kLinear: loop: call kCode; add eax, 1 or 100; dec ecx; jnz loop; hlt.
+  for (const auto& [page, n] : {std::pair{kFirst, u8{1}}, std::pair{kSecond, u8{100}}}) {
+    h.place(page, {0xE8, 0xFB, 0xFF, 0xC0, 0xFF, 0x83, 0xC0, n, 0xFF, 0xC9, 0x75, 0xF4, 0xF4});
+  }
+  Bytes code{0xF6, 0xC1, 0x03, 0x75, 0x09};  // test cl, 3; jnz to ret
+  code.insert(code.end(), kChangeEntry.begin(), kChangeEntry.end());
+  code.push_back(0xC3);  // ret
+  h.place(kCode, code);
+  map(kLinear, kFirst);
+  h.reg(kRsi) = entry_at(kLinear);
+  h.reg(kRdi) = kLinear;
+  h.reg(kRbx) = kSecond | 7;
+  h.reg(kRdx) = kFirst | 7;
+  h.reg(kRcx) = 40;
+  h.cpu.s.rip = kLinear;
+  EXPECT_EQ(h.cpu.run(10'000), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 20u * 101);
+}
+
+TEST_F(RemappedCode, OnePageOfCodeAtTwoAddressesCallsRelativeToEach) {
+  constexpr u64 kApart = 0x10000;
+  // At kFirst: call the page 5000h behind; ret. Behind kLinear it adds 1, behind the other address 100.
+  h.place(kFirst, {0xE8, 0x3B, 0x50, 0x00, 0x00, 0xC3});
+  h.place(kSecond + 0x40, {0x83, 0xC0, 0x01, 0xC3});
+  h.place(kSecond + 0x1040, {0x83, 0xC0, 0x64, 0xC3});
+  map(kLinear, kFirst);
+  map(kLinear + kApart, kFirst);
+  map(kLinear + 0x5000, kSecond);
+  map(kLinear + kApart + 0x5000, kSecond + 0x1000);
+  h.place(kCode, {0xFF, 0xD5,        // loop: call rbp
+                  0xFF, 0xC9,        // dec ecx
+                  0xF6, 0xC1, 0x03,  // test cl, 3
+                  0x75, 0xF7,        // jnz loop
+                  0xFF, 0xD3,        // call rbx
+                  0x85, 0xC9,        // test ecx, ecx
+                  0x75, 0xF1,        // jnz loop
+                  0xF4});            // hlt
+  h.reg(kRbp) = kLinear;
+  h.reg(kRbx) = kLinear + kApart;
+  h.reg(kRcx) = 40;
+  EXPECT_EQ(h.cpu.run(10'000), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 40u + 10 * 100);
+}
+
 /// One form of an indirect transfer; RSI is a table of targets, RCX counts down to its first entry.
 struct Form {
   const char* name;

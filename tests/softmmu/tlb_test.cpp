@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/random_stream.h"
 
 namespace bhvm {
@@ -12,14 +14,130 @@ constexpr u64 kRights = tlb_flag::kPresent | tlb_flag::kWritable | tlb_flag::kDi
 bool has_data(const Tlb& tlb, u64 page) { return tlb.find_data(page) != nullptr; }
 bool has_fetch(const Tlb& tlb, u64 page, bool user) { return tlb.find_fetch(page, user) != nullptr; }
 
-TEST(Tlb, ReplacesWhatHasTheSameIndex) {
+/// The pages of one set.
+constexpr u64 rival(u64 i) { return 0x1000 + i * kTlbSets * kPageSize; }
+
+TEST(Tlb, ASetHoldsFourAndReplacesTheOldest) {
   Tlb tlb;
+  for (u64 i = 0; i < kTlbWays; ++i) {
+    tlb.enter_data({rival(i)}, {0x5000}, kRights);
+    tlb.enter_fetch({rival(i)}, true, {0x5000}, kRights);
+  }
+  for (u64 i = 0; i < kTlbWays; ++i) {
+    EXPECT_TRUE(has_data(tlb, rival(i)));
+    EXPECT_TRUE(has_fetch(tlb, rival(i), true));
+  }
+  for (u64 i = kTlbWays; i < 3 * kTlbWays; ++i) {
+    tlb.enter_data({rival(i)}, {0x6000}, kRights);
+    tlb.enter_fetch({rival(i)}, true, {0x6000}, kRights);
+    for (u64 j = 0; j <= i; ++j) {
+      EXPECT_EQ(has_data(tlb, rival(j)), j + kTlbWays > i) << i << " " << j;
+      EXPECT_EQ(has_fetch(tlb, rival(j), true), j + kTlbWays > i) << i << " " << j;
+    }
+  }
+}
+
+TEST(Tlb, APlaceThatIsFreeIsTakenFirst) {
+  Tlb tlb;
+  for (u64 i = 0; i < kTlbWays; ++i) tlb.enter_data({rival(i)}, {0x5000}, kRights);
+  tlb.flush_page({rival(2)});
+  tlb.enter_data({rival(9)}, {0x5000}, kRights);
+  for (const u64 i : {0, 1, 3, 9}) EXPECT_TRUE(has_data(tlb, rival(i)));
+}
+
+TEST(Tlb, PagesOfAProcessAndOfItsForkStandBesideEachOther) {
+  Tlb tlb;
+  constexpr u64 kPages = 100;
+  for (u16 pcid = 1; pcid <= 6; ++pcid) {
+    tlb.set_pcid(pcid);
+    for (u64 i = 0; i < kPages; ++i) tlb.enter_data({i * kPageSize}, {i * kPageSize}, kRights);
+  }
+  for (u16 pcid = 1; pcid <= 6; ++pcid) {
+    tlb.set_pcid(pcid);
+    for (u64 i = 0; i < kPages; ++i) EXPECT_TRUE(has_data(tlb, i * kPageSize)) << pcid << " " << i;
+  }
+}
+
+TEST(Tlb, OfTwoTranslationsTheGlobalOneCounts) {
+  alignas(kPageSize) static u8 host[2 * kPageSize];
+  Tlb tlb;
+  tlb.set_pcid(1);
   tlb.enter_data({0x1000}, {0x5000}, kRights);
-  EXPECT_TRUE(has_data(tlb, 0x1000));
-  const u64 rival = 0x1000 + kDataTlbEntries * kPageSize;
-  tlb.enter_data({rival}, {0x6000}, kRights);
+  tlb.fill_fast_read(DataMode::kUser, {0x1000}, host);
+  tlb.set_pcid(2);
+  tlb.enter_data({0x1000}, {0x6000}, kRights | tlb_flag::kGlobal);
+  tlb.set_pcid(1);
+  EXPECT_EQ(tlb.find_data(0x1000)->page().value, 0x6000u);
+  EXPECT_EQ(tlb.fast(DataMode::kUser)[1].read_tag, kNoTag);
+  tlb.flush_page({0x1000});  // both
   EXPECT_FALSE(has_data(tlb, 0x1000));
-  EXPECT_TRUE(has_data(tlb, rival));
+}
+
+TEST(Tlb, ALoadedStateMayHoldAnyNumberAsTheNextWay) {
+  Tlb tlb;
+  for (u64 i = 0; i < kTlbWays; ++i) tlb.enter_data({rival(i)}, {0x5000}, kRights);
+  TlbState state = tlb.state();
+  for (u8& next : state.data.next) next = 255;
+  tlb.set_state(state);
+  tlb.enter_data({rival(9)}, {0x5000}, kRights);
+  EXPECT_TRUE(has_data(tlb, rival(9)));
+  EXPECT_FALSE(has_data(tlb, rival(3)));
+}
+
+TEST(FetchGeneration, StandsAsLongAsTheEntriesDo) {
+  Tlb tlb;
+  const auto enter = [&tlb](u64 page, u64 frame) {
+    tlb.enter_fetch({page}, true, {frame}, kRights);
+    tlb.fill_fast_fetch({page}, true);
+  };
+  enter(0x1000, 0x5000);
+  FetchGeneration& generation = tlb.fetch_generation(true);
+  EXPECT_FALSE(generation.is(FetchGeneration::kNever));
+  const auto ends = {
+      +[](Tlb& t) { t.flush_page({0x1000}); },
+      +[](Tlb& t) { t.flush_all(); },
+      +[](Tlb& t) { t.flush_non_global(); },
+      +[](Tlb& t) { t.drop_all_fast(); },
+      +[](Tlb& t) { t.renew_fetch_generations(); },
+      +[](Tlb& t) { t.set_state(TlbState(t.state())); },
+      +[](Tlb& t) {  // one takes its place in the fast table
+        t.enter_fetch({0x1000 + kFetchTlbEntries * kPageSize}, true, {0x5000}, kRights);
+        t.fill_fast_fetch({0x1000 + kFetchTlbEntries * kPageSize}, true);
+      },
+      +[](Tlb& t) {  // and others in the set
+        for (u64 i = 1; i <= kTlbWays; ++i) t.enter_fetch({rival(i)}, true, {0x5000}, kRights);
+      },
+      +[](Tlb& t) {  // a global one hides it
+        t.set_pcid(2);
+        t.enter_fetch({0x1000}, true, {0x6000}, kRights | tlb_flag::kGlobal);
+        t.set_pcid(0);
+      },
+  };
+  for (const auto end : ends) {
+    tlb.flush_all();
+    enter(0x1000, 0x5000);
+    const u32 noted = generation.note();
+    EXPECT_TRUE(generation.is(noted));
+    enter(0x2000, 0x6000);  // beside it
+    tlb.enter_data({0x1000}, {0x5000}, kRights);
+    tlb.flush_page({0x7000});
+    EXPECT_TRUE(generation.is(noted));
+    end(tlb);
+    EXPECT_FALSE(generation.is(noted));
+  }
+}
+
+TEST(FetchGeneration, BelongsToOneTable) {
+  Tlb tlb;
+  std::set<u32> seen{tlb.fetch_generation(false).note()};
+  for (u16 pcid = 1; pcid <= FastTlb::kContexts; ++pcid) {
+    tlb.set_pcid(pcid);
+    tlb.enter_fetch({0x1000}, true, {0x5000}, kRights);
+    tlb.fill_fast_fetch({0x1000}, true);
+    EXPECT_TRUE(seen.insert(tlb.fetch_generation(true).note()).second) << pcid;
+  }
+  tlb.set_pcid(1);  // as it was left
+  EXPECT_TRUE(seen.contains(tlb.fetch_generation(true).note()));
 }
 
 TEST(Tlb, FastEntriesLeadToTheHost) {
@@ -58,7 +176,9 @@ TEST(Tlb, RemovingATranslationRemovesItsFastEntries) {
       +[](Tlb& tlb) { tlb.flush_non_global(); },
       +[](Tlb& tlb) { tlb.flush_page({0x7fff}); },
       +[](Tlb& tlb) { tlb.enter_data({0x7000}, {0x5000}, tlb_flag::kPresent); },
-      +[](Tlb& tlb) { tlb.enter_data({0x7000 + kDataTlbEntries * kPageSize}, {0x5000}, kRights); },
+      +[](Tlb& tlb) {
+        for (u64 i = 1; i <= kTlbWays; ++i) tlb.enter_data({0x7000 + i * kTlbSets * kPageSize}, {0x5000}, kRights);
+      },
       +[](Tlb& tlb) { tlb.set_state(TlbState(tlb.state())); },
       +[](Tlb& tlb) { tlb.drop_all_fast(); },
   };
@@ -146,7 +266,7 @@ TEST(Tlb, FlushPageTakesAllPiecesOfALargePage) {
     tlb.enter_data({base + large.size - kPageSize}, {large.size - kPageSize}, kRights | large.flags);
     tlb.enter_fetch({base + 0x5000}, false, {0x5000}, kRights | large.flags);
     tlb.enter_data({base + large.size}, {0},
-                   kRights | large.flags);               // the next one; takes index 0 from the first piece
+                   kRights | large.flags);               // the next one
     tlb.enter_data({base + 0x3000}, {0x3000}, kRights);  // a small translation within stays
     tlb.flush_page({base + 0x7123});                     // no piece of its own is entered
     EXPECT_FALSE(has_data(tlb, base));
@@ -262,13 +382,13 @@ TEST(Tlb, ARestoredOneGoesOnTheSame) {
       restored.set_state(state);
     }
     if (round % 100 != 0) continue;
-    for (unsigned i = 0; i < kDataTlbEntries; ++i) {
-      ASSERT_EQ(tlb.state().data[i].tag, restored.state().data[i].tag);
-      ASSERT_EQ(tlb.state().data[i].frame, restored.state().data[i].frame);
+    for (unsigned i = 0; i < kTlbSets * kTlbWays; ++i) {
+      ASSERT_EQ(tlb.state().data.entries[i].tag, restored.state().data.entries[i].tag);
+      ASSERT_EQ(tlb.state().data.entries[i].frame, restored.state().data.entries[i].frame);
     }
-    for (unsigned i = 0; i < kFetchTlbEntries; ++i) {
-      ASSERT_EQ(tlb.state().fetch[i].tag, restored.state().fetch[i].tag);
-      ASSERT_EQ(tlb.state().fetch[i].frame, restored.state().fetch[i].frame);
+    for (unsigned i = 0; i < kTlbSets * kTlbWays; ++i) {
+      ASSERT_EQ(tlb.state().fetch.entries[i].tag, restored.state().fetch.entries[i].tag);
+      ASSERT_EQ(tlb.state().fetch.entries[i].frame, restored.state().fetch.entries[i].frame);
     }
   }
 }
