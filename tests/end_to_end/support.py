@@ -1,7 +1,8 @@
 """What the end-to-end tests share: where the parts are, runs of the command, and what a run leaves behind.
 
 The environment names the parts (scripts/test sets it): BHVM_BINARY, BHVM_KERNEL, BHVM_INITRAMFS_TINY,
-BHVM_PROGRAMS_INITRAMFS, BHVM_PROGRAMS_EXT4 and BHVM_OTHER_BINARIES (the command built by other compilers, ':' between).
+BHVM_PROGRAMS_INITRAMFS, BHVM_PROGRAMS_EXT4, BHVM_DEBIAN_EXT4 and BHVM_OTHER_BINARIES (the command built by other
+compilers, ':' between).
 A test whose parts are not there is skipped, and says which one it misses.
 
 A test file has one class, Tests, and ends with support.main(); CTest calls it with the name of one test.
