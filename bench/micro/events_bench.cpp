@@ -73,12 +73,14 @@ void interrupt(benchmark::State& state) {
   place_bytes(loop, handler_of(0x55), kReturn);
   loop.pending_vector = 0x55;
   loop.cpu.set_rflags(rflags::kIf | 2);
+  const u64 before = loop.cpu.s.instructions;
   u64 interrupts = 0;
   for (auto _ : state) {
     loop.cpu.set_interrupt_line(true);
     loop.run();
     ++interrupts;
   }
+  count_mips(state, loop.cpu.s.instructions - before);
   state.counters["interrupts"] = benchmark::Counter(static_cast<double>(interrupts), benchmark::Counter::kIsRate);
 }
 BENCHMARK(interrupt)->Name("delivery/interrupt");

@@ -11,6 +11,11 @@ namespace bhvm::bench {
 
 using Bytes = std::vector<u8>;
 
+/// The counter of a benchmark that retired so many guest instructions.
+inline void count_mips(benchmark::State& state, u64 instructions) {
+  state.counters["MIPS"] = benchmark::Counter(static_cast<double>(instructions) / 1e6, benchmark::Counter::kIsRate);
+}
+
 /// CPL 0, 64-bit mode; RSI and RDI point to memory, RBX is 7, RSP to a stack; linear addresses from 16 MiB to 32 MiB
 /// are the RAM once more.
 class GuestLoop : public test::SystemMachine {
@@ -48,8 +53,7 @@ class GuestLoop : public test::SystemMachine {
         }
       }
     }
-    const auto instructions = static_cast<double>(cpu.s.instructions - before);
-    state.counters["MIPS"] = benchmark::Counter(instructions / 1e6, benchmark::Counter::kIsRate);
+    count_mips(state, cpu.s.instructions - before);
   }
 };
 

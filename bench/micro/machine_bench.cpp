@@ -1,6 +1,7 @@
 // A whole machine: idle time skipped, state hashed, snapshots and forks.
 #include <benchmark/benchmark.h>
 
+#include "bench/micro/guest_loop.h"
 #include "cpu/system/cpuid.h"
 #include "machine/machine.h"
 #include "tests/machine/guest_code.h"
@@ -26,7 +27,9 @@ RunLimits after(const Machine& machine, u64 instructions) {
 /// What run_until() costs, for 100 instructions.
 void run_slice(benchmark::State& state) {
   auto machine = machine_of(test::spin());
+  const u64 before = machine->instructions();
   for (auto _ : state) benchmark::DoNotOptimize(machine->run_until(after(*machine, 100)));
+  count_mips(state, machine->instructions() - before);
 }
 BENCHMARK(run_slice)->Name("machine/run_100_instructions");
 
@@ -41,8 +44,7 @@ void halt_skipped(benchmark::State& state) {
     limits.time_ns += 1'000'000;
     benchmark::DoNotOptimize(machine->run_until(limits));
   }
-  state.counters["MIPS"] =
-      benchmark::Counter(static_cast<double>(machine->instructions() - before) / 1e6, benchmark::Counter::kIsRate);
+  count_mips(state, machine->instructions() - before);
 }
 BENCHMARK(halt_skipped)->Name("machine/halt_skipped_to_timer");
 
