@@ -102,8 +102,8 @@ struct Cpu {
   PendingFault fault;
   const char* stop_message = nullptr;
 
-  /// The calls that have not returned, the newest at return_top. Only advice: RET asks whether the block is where it
-  /// goes (cpu/integer/jump_handlers.h).
+  /// The calls that have not returned, the newest at return_top. Only advice: RET asks whether what they note is
+  /// where it goes (cpu/integer/jump_handlers.h).
   std::array<TransferData*, kReturnDepth> returns{};
   u32 return_top = 0;
   struct {

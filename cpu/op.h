@@ -135,8 +135,8 @@ struct Op {
 };
 static_assert(sizeof(Op) == 32);
 
-/// What an indirect jump or a call keeps about where it leads, in the places of the ops behind it. All of it is advice.
-/// Its beginning is 0 when the block is built, like the handler of an op that is none.
+/// What a call or an indirect jump notes behind its op. A block alone is advice; with an address it is relied on while
+/// the number stands. It begins with 0 when the block is built, where an op has its handler.
 struct TransferData {
   u64 to = 0;             // the linear address at which the link in the op's imm was the block ...
   u32 to_generation = 0;  // ... in the fetch table of this number (softmmu/fast_tlb.h)
