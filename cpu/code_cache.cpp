@@ -10,7 +10,7 @@
 #include "cpu/control.h"
 #include "cpu/guided.h"
 #include "cpu/handler.h"
-#include "cpu/pairs.h"
+#include "cpu/joined_ops.h"
 #include "cpu/translated_shapes.h"
 #include "cpu/undefined.h"
 

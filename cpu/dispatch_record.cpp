@@ -1,4 +1,5 @@
-// Takes down samples of which handler follows which, in builds with -DBHVM_RECORD_DISPATCH=ON (bench/successors).
+// Takes down samples of which handler follows which, in builds with -DBHVM_RECORD_DISPATCH=ON (bench/joined,
+// bench/successors).
 #include <cstdio>
 #include <cstdlib>
 
@@ -45,6 +46,11 @@ class Record {
 void record_dispatch(Handler handler, bool taken) {
   static Record record;
   if (dispatches++ % kEvery < kSample) record.add(handler, taken);
+}
+
+bool record_unjoined() {
+  static const bool unjoined = std::getenv("BHVM_DISPATCH_RECORD_UNJOINED") != nullptr;
+  return unjoined;
 }
 
 }  // namespace bhvm

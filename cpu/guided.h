@@ -33,7 +33,7 @@ struct GuidedRow {
   Handler guided;
 };
 
-inline constexpr std::size_t kMostGuidedRows = 2048;
+inline constexpr std::size_t kMostGuidedRows = 8192;
 
 /// Empty where this build has none.
 std::span<const GuidedRow> guided_rows();

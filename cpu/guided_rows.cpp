@@ -38,6 +38,7 @@ namespace {
 /// To the first, second, third row of these, if they are not 0.
 template <unsigned first = 0, unsigned second = 0, unsigned third = 0>
 struct GuidedTo {
+  static constexpr Handler kStraight = nullptr;
   static constexpr unsigned kGuesses = (first != 0 ? 1 : 0) + (second != 0 ? 1 : 0) + (third != 0 ? 1 : 0);
   static constexpr Handler kFirst = kGuided<first>, kSecond = kGuided<second>, kThird = kGuided<third>;
   static constexpr bool kTwoJumps = true;

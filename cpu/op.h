@@ -39,6 +39,9 @@ using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i
 #define BHVM_CONTINUE(target)                                                     \
   do {                                                                            \
     const Op* const bhvm_next = (target);                                         \
+    if constexpr (Onward::kStraight != nullptr) {                                 \
+      [[clang::musttail]] return Onward::kStraight(cpu, bhvm_next, budget, fast); \
+    }                                                                             \
     const Handler bhvm_handler = bhvm_next->handler;                              \
     BHVM_RECORD(bhvm_handler, Onward::kTaken);                                    \
     if constexpr (Onward::kGuesses > 0) {                                         \
@@ -85,6 +88,7 @@ struct ByTakenJump;
 struct ByJump {
   using IfTaken = ByTakenJump;  // the way of a conditional jump that is taken
   static constexpr bool kTaken = false;
+  static constexpr Handler kStraight = nullptr;  // the only handler that can be next, if there is one
   static constexpr unsigned kGuesses = 0;  // with so many handlers the next one is compared, and jumped to directly
   static constexpr Handler kFirst = nullptr, kSecond = nullptr, kThird = nullptr;  // which ones
   static constexpr bool kTwoJumps = false;  // any other by one of two indirect jumps, by a bit of its address
@@ -98,9 +102,13 @@ using Onward = ByJump;
 #if BHVM_RECORD_DISPATCH
 /// Takes down where a dispatch went, and whether a conditional jump was taken there (cpu/dispatch_record.cpp).
 void record_dispatch(Handler handler, bool taken);
+/// Are ops to stay unjoined (cpu/joined_ops.h), so that it takes down each?
+bool record_unjoined();
 #define BHVM_RECORD(handler, taken) record_dispatch(handler, taken)
+#define BHVM_JOINS !record_unjoined()
 #else
 #define BHVM_RECORD(handler, taken) static_cast<void>(0)
+#define BHVM_JOINS true
 #endif
 
 /// Goes on with the next op of the block.

@@ -6,7 +6,7 @@
 
 #include "cpu/integer/forms.h"
 #include "cpu/integer/jump_handlers.h"
-#include "cpu/pairs.h"
+#include "cpu/joined_ops.h"
 
 namespace bhvm::integer {
 namespace {

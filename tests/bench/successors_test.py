@@ -1,14 +1,12 @@
 #!/usr/bin/env python3
-"""bench/successors without its runs: the names that it makes of symbols, and the table that it makes of counts.
+"""bench/successors without its runs: the table that it makes of counts.
 
   successors_test.py
 """
 
 import collections
-import contextlib
 import importlib.machinery
 import importlib.util
-import io
 import pathlib
 import re
 import sys
@@ -16,59 +14,15 @@ import tempfile
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-END = "(bhvm::Cpu&, bhvm::Op const*, long, bhvm::FastEntry*)"
 
 
 def load():
     sys.dont_write_bytecode = True
+    sys.path.insert(0, str(TOP / "bench"))
     loader = importlib.machinery.SourceFileLoader("successors", str(TOP / "bench/successors"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("successors", loader))
     loader.exec_module(module)
     return module
-
-
-class Names(unittest.TestCase):
-    def setUp(self):
-        self.successors = load()
-        self.enums = self.successors.enumerators()
-
-    def assertName(self, expected, demangled):
-        self.assertEqual(expected, self.successors.source_name(demangled + END, self.enums))
-
-    def test_enumerators_are_in_order(self):
-        self.assertEqual(["kTlb", "kSlow"], self.enums["Through"])
-        self.assertEqual(["kRegister", "kAligned", "kUnaligned", "kSimple", "kSlow"], self.enums["From"])
-
-    def test_a_step(self):
-        self.assertName("plain<MovRegMem<u64, true>, Through::kTlb, Onward>",
-                        "void bhvm::plain<bhvm::integer::MovRegMem<unsigned long, true>, (bhvm::Through)0, bhvm::ByJump>")
-
-    def test_a_jump_is_named_with_its_namespace(self):
-        self.assertName("integer::fused<Condition::kE, FuseCmp, u8, false, true, JumpKind::kInPage, Onward>",
-                        "void bhvm::integer::fused<(bhvm::Condition)4, bhvm::integer::FuseCmp, unsigned char, false, true, "
-                        "(bhvm::JumpKind)0, bhvm::ByJump>")
-
-    def test_joined_ops(self):
-        inner = ("&void bhvm::plain<bhvm::integer::Logic<bhvm::integer::XorOf>, (bhvm::Through)0, bhvm::ByJump>" + END)
-        self.assertName("then<Push64, plain<Logic<XorOf>, Through::kTlb, Onward>>",
-                        f"void bhvm::then<bhvm::integer::Push64, {inner}>")
-        in_brackets = f"&({inner[1:]})"
-        self.assertName("then<Push64, plain<Logic<XorOf>, Through::kTlb, Onward>>",
-                        f"void bhvm::then<bhvm::integer::Push64, {in_brackets}>")
-
-    def test_vector_functions(self):
-        self.assertName("plain<Compute<bit_xor<u64x2>, From::kRegister, Into::kXmm>, Through::kTlb, Onward>",
-                        "void bhvm::plain<bhvm::sse::Compute<&unsigned long vector[2] bhvm::sse::sse42_host::bit_xor<unsigned "
-                        "long vector[2]>(unsigned long vector[2], unsigned long vector[2]), (bhvm::sse::From)0, "
-                        "(bhvm::sse::Into)0>, (bhvm::Through)0, bhvm::ByJump>")
-        self.assertName("plain<Compute<aes::host::encrypt, From::kRegister, Into::kXmm>, Through::kTlb, Onward>",
-                        "void bhvm::plain<bhvm::sse::Compute<&bhvm::sse::aes::host::encrypt, (bhvm::sse::From)0, "
-                        "(bhvm::sse::Into)0>, (bhvm::Through)0, bhvm::ByJump>")
-
-    def test_no_name_in_the_table(self):
-        self.assertName(None, "void bhvm::system_op<&bhvm::far_return(bhvm::Cpu&, bhvm::Op const&)>")
-        self.assertName(None, "bhvm::leave_fault")
-        self.assertName(None, "void bhvm::plain<bhvm::integer::(anonymous namespace)::Secret, (bhvm::Through)0, bhvm::ByJump>")
 
 
 class Table(unittest.TestCase):
@@ -88,11 +42,10 @@ class Table(unittest.TestCase):
 
     def test_what_was_recorded_is_counted_by_handler_and_way(self):
         successors = load()
-        successors.WORKLOADS = ["one"]
+        successors.records.WORKLOADS = ["one"]
         # 5, then 7; 7 is followed by 5 where its jump is taken, and by 7.
-        successors.recorded = lambda *_: [5 << 1, 7 << 1, 5 << 1 | 1, 7 << 1, 7 << 1]
-        with contextlib.redirect_stdout(io.StringIO()):
-            shares = successors.count(None, None, None)
+        successors.records.recorded = lambda *_: [5 << 1, 7 << 1, 5 << 1 | 1, 7 << 1, 7 << 1]
+        shares = successors.count(None, None)
         self.assertEqual({((5, 0), 7): 2 / 5, ((7, 1), 5): 1 / 5, ((7, 0), 7): 1 / 5}, dict(shares))
 
     def test_the_committed_table_is_whole(self):

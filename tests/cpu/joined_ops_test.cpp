@@ -1,10 +1,10 @@
 // Joined ops do what the same ops do one by one, in any order and up to a fault in the middle of them.
-#include "cpu/pairs.h"
+#include "cpu/joined_ops.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
-#include <tuple>
 #include <vector>
 
 #include "base/random_stream.h"
@@ -49,6 +49,10 @@ const Bytes kInstructions[] = {
     {0x66, 0x0F, 0x58, 0x06},              // addpd xmm0, [rsi]
     {0x66, 0x0F, 0x59, 0xC2},              // mulpd xmm0, xmm2
     {0x0F, 0x1F, 0x40, 0x00},              // nop
+    {0x39, 0xC8, 0x74, 0x00},              // cmp eax, ecx; je to what follows
+    {0x85, 0xD2, 0x75, 0x00},              // test edx, edx; jne to what follows
+    {0x48, 0x39, 0xDA, 0x72, 0x00},        // cmp rdx, rbx; jb to what follows
+    {0x78, 0x00},                          // js to what follows
 };
 
 constexpr u64 kHole = u64{6} << 20;  // 6 MiB to 8 MiB are not mapped
@@ -79,8 +83,8 @@ struct Run {
 
 /// Runs the same code in one piece and instruction by instruction: without blocks of several, nothing is joined.
 void expect_the_same(u64 seed, u64 rsi, u64 rdi) {
-  Run whole(RandomStream(seed, 0, "pairs"), rsi, rdi);
-  Run stepped(RandomStream(seed, 0, "pairs"), rsi, rdi);
+  Run whole(RandomStream(seed, 0, "joined"), rsi, rdi);
+  Run stepped(RandomStream(seed, 0, "joined"), rsi, rdi);
   RunExit end = RunExit::kLimit;
   // Twice: the second time the TLB knows the pages.
   for (int round = 0; round < 2; ++round) {
@@ -106,11 +110,11 @@ void expect_the_same(u64 seed, u64 rsi, u64 rdi) {
   }
 }
 
-TEST(Pairs, JoinedOpsDoWhatTheyDoOneByOne) {
+TEST(JoinedOps, JoinedOpsDoWhatTheyDoOneByOne) {
   for (u64 seed = 0; seed < 300; ++seed) expect_the_same(seed, kData, kData + 0x60);
 }
 
-TEST(Pairs, AFaultInTheMiddleLeavesWhatCameBefore) {
+TEST(JoinedOps, AFaultInTheMiddleLeavesWhatCameBefore) {
   for (u64 seed = 0; seed < 100; ++seed) {
     expect_the_same(seed, kHole - 0x20, kData);  // a load from behind the end
     expect_the_same(seed, kData, kHole - 0x20);  // a store there
@@ -118,17 +122,60 @@ TEST(Pairs, AFaultInTheMiddleLeavesWhatCameBefore) {
   }
 }
 
-TEST(Pairs, NoRowIsThereTwice) {
-  std::set<std::tuple<Handler, Handler, Handler>> seen;
-  std::vector<JoinedRows> tables{integer::joined_rows(), sse::any_host::joined_rows()};
-#if BHVM_SSE_HOSTS
-  tables.push_back(sse::sse42_host::joined_rows());
-#endif
-  for (const JoinedRows& rows : tables) {
-    for (const JoinedPair& row : rows.pairs) EXPECT_TRUE(seen.emplace(row.first, row.second, nullptr).second);
-    for (const JoinedThree& row : rows.threes) EXPECT_TRUE(seen.emplace(row.first, row.second, row.third).second);
+std::vector<JoinedRow> all_rows() {
+  std::vector<JoinedRow> rows;
+  for (const std::span<const JoinedRow> table : {integer::joined_rows(), sse::joined_rows()}) {
+    rows.insert(rows.end(), table.begin(), table.end());
+  }
+  return rows;
+}
+
+std::vector<Op> ops_of(const JoinedRow& row, Handler behind) {
+  std::vector<Op> ops(row.count + 1);
+  for (std::size_t i = 0; i < row.count; ++i) ops[i].handler = row.handlers[i];
+  ops.back().handler = behind;
+  return ops;
+}
+
+TEST(JoinedOps, NoRowIsThereTwice) {
+  std::set<std::vector<Handler>> seen;
+  std::set<Handler> joined;
+  for (const JoinedRow& row : all_rows()) {
+    ASSERT_TRUE(row.count >= 2 && row.count <= kMostJoined);
+    EXPECT_TRUE(seen.insert({row.handlers.begin(), row.handlers.begin() + row.count}).second);
+    EXPECT_TRUE(joined.insert(row.joined).second);
   }
   EXPECT_GT(seen.size(), 1000u);
+}
+
+TEST(JoinedOps, EachRowIsFoundAndChangesItsFirstOpAlone) {
+  for (const JoinedRow& row : all_rows()) {
+    std::vector<Op> ops = ops_of(row, nullptr);
+    join_ops(ops);
+    ASSERT_EQ(ops[0].handler, row.joined);
+    for (std::size_t i = 1; i < row.count; ++i) ASSERT_EQ(ops[i].handler, row.handlers[i]);
+    ASSERT_EQ(ops.back().handler, nullptr);
+  }
+}
+
+TEST(JoinedOps, TheLongestRowIsTaken) {
+  const std::vector<JoinedRow> rows = all_rows();
+  std::set<std::vector<Handler>> known;
+  for (const JoinedRow& row : rows) known.insert({row.handlers.begin(), row.handlers.begin() + row.count});
+  std::size_t longer = 0;
+  for (const JoinedRow& row : rows) {
+    std::vector<Handler> front(row.handlers.begin(), row.handlers.begin() + row.count);
+    front.pop_back();
+    if (!known.contains(front)) continue;  // another row that it begins with
+    longer += 1;
+    std::vector<Op> ops = ops_of(row, row.handlers[0]);
+    join_ops(ops);
+    const auto shorter = std::ranges::find_if(rows, [&](const JoinedRow& other) {
+      return std::ranges::equal(std::span(other.handlers).first(other.count), front);
+    });
+    ASSERT_NE(ops[0].handler, shorter->joined);
+  }
+  EXPECT_GT(longer, 0u);
 }
 
 }  // namespace

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""bench/joined without its runs: words of records, rows of words, and the tables.
+
+  joined_test.py
+"""
+
+import importlib.machinery
+import importlib.util
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+MOVE = "plain<MovRegReg<u64>, Through::kTlb, Onward>"
+PUSH = "plain<Push64, Through::kTlb, Onward>"
+VECTOR = "plain<Compute<zero_extend, From::kRegister, Into::kXmm>, Through::kTlb, Onward>"
+TEST = "integer::fused<Condition::kE, FuseTest, u64, false, true, JumpKind::kInPage, Onward>"
+CALL = "integer::call<Stack64, JumpKind::kAcross, Through::kTlb, Onward>"
+GO = "go_in_page_by<Onward>"
+NAMES = {1: MOVE, 2: PUSH, 3: VECTOR, 4: TEST, 5: CALL, 6: GO}
+
+
+def load():
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(TOP / "bench"))
+    loader = importlib.machinery.SourceFileLoader("joined", str(TOP / "bench/joined"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("joined", loader))
+    loader.exec_module(module)
+    return module
+
+
+class Joined(unittest.TestCase):
+    def setUp(self):
+        self.joined = load()
+        self.letters = self.joined.Letters()
+
+    def word(self, *names):
+        return "".join(map(self.letters.of, names))
+
+    def words(self, *handlers):
+        """Of a record, where a handler below 0 was entered by a jump that was taken."""
+        return dict(self.joined.words_of([abs(h) << 1 | (h < 0) for h in handlers], NAMES, self.letters))
+
+    def test_words_end_with_jumps_and_strangers(self):
+        self.assertEqual({self.word(MOVE, PUSH, CALL): 2, self.word(MOVE): 1},
+                         self.words(1, 2, 5, 1, 99, 1, 2, 5))
+
+    def test_words_go_on_behind_conditional_jumps_that_are_not_taken(self):
+        self.assertEqual({self.word(MOVE, TEST, PUSH): 1, self.word(MOVE, TEST): 1, self.word(PUSH): 1},
+                         self.words(1, 4, 2, 99, 1, 4, -2))
+
+    def test_joined_as_the_program_does_it(self):
+        a, b, c = map(self.letters.of, (MOVE, PUSH, TEST))
+        self.assertEqual([a + b + a, c, a + b, b], self.joined.joined(a + b + a + c + a + b + b, {a + b, a + b + a}))
+
+    def test_the_most_frequent_are_learned_and_those_replaced_go(self):
+        a, b, c = map(self.letters.of, (MOVE, PUSH, GO))
+        self.joined.AT_ONCE = 1
+        self.assertEqual([a + b], self.joined.learn({a + b: 0.5, b + c: 0.3}, 1, self.letters))
+        self.assertEqual([a + b + c], self.joined.learn({a + b + c: 0.5}, 2, self.letters))
+
+    def test_pushes_behind_each_other_are_no_row(self):
+        self.assertFalse(self.joined.may_join(self.word(MOVE, PUSH, PUSH), self.letters))
+        self.assertTrue(self.joined.may_join(self.word(PUSH, MOVE, PUSH), self.letters))
+
+    def test_rows_with_vectors_end_with_nothing_that_has_a_slow_twin(self):
+        self.assertFalse(self.joined.may_join(self.word(VECTOR, CALL), self.letters))
+        self.assertTrue(self.joined.may_join(self.word(VECTOR, TEST), self.letters))
+        self.assertTrue(self.joined.may_join(self.word(MOVE, CALL), self.letters))
+
+    def test_the_tables(self):
+        rows = [self.word(MOVE, TEST, PUSH, GO), self.word(VECTOR, MOVE, TEST, PUSH), self.word(PUSH, CALL)]
+        with tempfile.TemporaryDirectory() as folder:
+            self.joined.records.TOP = pathlib.Path(folder)
+            for path in ("cpu/integer", "cpu/sse"):
+                (pathlib.Path(folder) / path).mkdir(parents=True)
+            self.joined.write_tables(rows, self.letters)
+            lines = {path: (pathlib.Path(folder) / path).read_text().splitlines()[1:]
+                     for path in ("cpu/integer/joined_rows.inc", "cpu/sse/joined_rows.inc", "cpu/shared_handlers.inc")}
+        fused = "Condition::kE, FuseTest, u64, false, true, JumpKind::kInPage"
+        self.assertEqual([f"BHVM_JOINED_ROW(MovRegReg<u64>, Fused<{fused}>, Push64, Last<go_in_page>)",
+                          "BHVM_JOINED_ROW(Push64, Last<call<Stack64, JumpKind::kAcross>>)"],
+                         lines["cpu/integer/joined_rows.inc"])
+        self.assertEqual([f"BHVM_JOINED_ROW(Compute<zero_extend, From::kRegister, Into::kXmm>, MovRegReg<u64>, Fused<{fused}>, "
+                          "Last<plain<Push64>>)"], lines["cpu/sse/joined_rows.inc"])
+        self.assertEqual(sorted(f"BHVM_SHARED_HANDLER({name})" for name in (
+            "plain<Compute<zero_extend, From::kRegister, Into::kXmm>>",
+            "plain<Compute<zero_extend, From::kRegister, Into::kXmm>, Through::kSlow>", "plain<MovRegReg<u64>>", "plain<MovRegReg<u64>, Through::kSlow>", "plain<Push64>", "plain<Push64, Through::kSlow>",
+            f"integer::fused<{fused}>", f"integer::fused<{fused}, Straight<plain<Push64>>>",
+            f"then<MovRegReg<u64>, fused<{fused}, Straight<plain<Push64>>>>")), lines["cpu/shared_handlers.inc"])
+
+    def test_the_committed_tables_have_each_row_once(self):
+        for path, vector in (("cpu/integer/joined_rows.inc", False), ("cpu/sse/joined_rows.inc", True)):
+            rows = re.findall(r"^BHVM_JOINED_ROW\((.+)\)$", (TOP / path).read_text(), re.MULTILINE)
+            self.assertGreater(len(rows), 100)
+            self.assertEqual(len(rows), len(set(rows)))
+            self.assertTrue(all(("Compute" in row) == vector for row in rows))
+
+
+if __name__ == "__main__":
+    unittest.main()
