@@ -37,7 +37,7 @@ struct CodeCacheStatistics {
 class CodeCache final : public MemoryObserver {
  public:
   static constexpr unsigned kMaxInstructions = 20;
-  static constexpr u64 kArenaBytes = u64{44} << 20;
+  static constexpr u64 kArenaBytes = u64{42} << 20;
 
   /// REQUIRES: `mmu` outlives it.
   explicit CodeCache(Mmu& mmu);
