@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "cpu/sse/translate.h"
 
 namespace bhvm {
 namespace {
@@ -13,6 +14,9 @@ class Rows {
  public:
   Rows() {
     add(integer::joined_rows());
+#if BHVM_SSE_HOSTS  // compiled for hosts with the instructions, also rows of which no op needs them
+    if (!sse::has_sse42_host()) return;
+#endif
     add(sse::joined_rows());
   }
 

@@ -34,7 +34,7 @@ std::size_t join_stack_run(std::span<Op> ops);
 }  // namespace integer
 
 namespace sse {
-/// Those with a vector instruction among them, for the best kind of host that the build knows (cpu/sse/vector.h).
+/// Those with a vector instruction among them: for the best kind of host that the build knows (cpu/sse/vector.h) alone.
 std::span<const JoinedRow> joined_rows();
 }  // namespace sse
 

@@ -1,4 +1,4 @@
-// The handlers of jumps, calls and returns: cpu/integer/jumps.cpp chooses among them, cpu/pair_handlers.h lets other
+// The handlers of jumps, calls and returns: cpu/integer/jumps.cpp chooses among them, cpu/joined_handlers.h lets other
 // ops run straight into them.
 #pragma once
 

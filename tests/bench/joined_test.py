@@ -4,13 +4,12 @@
   joined_test.py
 """
 
-import importlib.machinery
-import importlib.util
 import pathlib
 import re
-import sys
 import tempfile
 import unittest
+
+from tools import load
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 MOVE = "plain<MovRegReg<u64>, Through::kTlb, Onward>"
@@ -22,18 +21,9 @@ GO = "go_in_page_by<Onward>"
 NAMES = {1: MOVE, 2: PUSH, 3: VECTOR, 4: TEST, 5: CALL, 6: GO}
 
 
-def load():
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, str(TOP / "bench"))
-    loader = importlib.machinery.SourceFileLoader("joined", str(TOP / "bench/joined"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("joined", loader))
-    loader.exec_module(module)
-    return module
-
-
 class Joined(unittest.TestCase):
     def setUp(self):
-        self.joined = load()
+        self.joined = load("joined")
         self.letters = self.joined.Letters()
 
     def word(self, *names):

@@ -5,29 +5,19 @@
 """
 
 import collections
-import importlib.machinery
-import importlib.util
 import pathlib
 import re
-import sys
 import tempfile
 import unittest
+
+from tools import load
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
-def load():
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, str(TOP / "bench"))
-    loader = importlib.machinery.SourceFileLoader("successors", str(TOP / "bench/successors"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("successors", loader))
-    loader.exec_module(module)
-    return module
-
-
 class Table(unittest.TestCase):
     def test_rows_and_who_follows(self):
-        successors = load()
+        successors = load("successors")
         names = {1: "b", 2: "a", 3: "c"}  # 4 has none; 3 is rare
         shares = collections.Counter({((1, 0), 2): 0.2, ((1, 0), 1): 0.15, ((1, 0), 4): 0.1, ((1, 0), 3): 0.01,
                                       ((1, 1), 1): 0.1, ((1, 1), 2): 0.01, ((2, 0), 1): 0.3, ((4, 0), 2): 0.1299,
@@ -41,7 +31,7 @@ class Table(unittest.TestCase):
                              file.read_text().splitlines()[2:])
 
     def test_what_was_recorded_is_counted_by_handler_and_way(self):
-        successors = load()
+        successors = load("successors")
         successors.records.WORKLOADS = ["one"]
         # 5, then 7; 7 is followed by 5 where its jump is taken, and by 7.
         successors.records.recorded = lambda *_: [5 << 1, 7 << 1, 5 << 1 | 1, 7 << 1, 7 << 1]
