@@ -9,7 +9,7 @@
 #include "cli/replay_command.h"
 #include "cli/run_command.h"
 #include "cli/sim_command.h"
-#include "cpu/guided.h"
+#include "cpu/dispatch.h"
 
 namespace bhvm::cli {
 namespace {

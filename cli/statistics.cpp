@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
-#include "cpu/guided.h"
+#include "cpu/dispatch.h"
 
 namespace bhvm::cli {
 

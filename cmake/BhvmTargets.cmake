@@ -14,7 +14,7 @@ function(bhvm_library name)
 endfunction()
 
 # bhvm_test(name SOURCES a.cpp ... LINKS bhvm_x ... [LABELS l ...] [BOTH_DISPATCHES]): a GoogleTest program whose cases CTest
-# knows; where there are two ways to dispatch (cpu/guided.h), once more with each, whichever the host would take.
+# knows; where there are two ways to dispatch (cpu/dispatch.h), once more with each, whichever the host would take.
 function(bhvm_test name)
   cmake_parse_arguments(arg "BOTH_DISPATCHES" "" "SOURCES;LINKS;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
@@ -23,8 +23,8 @@ function(bhvm_test name)
     set(arg_LABELS unit)
   endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}")
-  if(arg_BOTH_DISPATCHES AND TARGET bhvm_guided_rows)
-    foreach(way jump guided)
+  if(arg_BOTH_DISPATCHES AND BHVM_TWO_JUMPS)
+    foreach(way jump two-jumps)
       gtest_discover_tests(${name} TEST_PREFIX "${way}." DISCOVERY_TIMEOUT 60
                            PROPERTIES LABELS "${arg_LABELS}" ENVIRONMENT "BHVM_DISPATCH=${way}")
     endforeach()

@@ -142,6 +142,8 @@ class BlockBuilder {
   /// Numbers the ops, drops dead flags; the ops are complete afterwards.
   void finish();
   std::vector<Op>& ops() { return ops_; }
+  /// How many of the ops, at the end, are data.
+  std::size_t data_at_end() const;
 
  private:
   std::size_t count_current() const;

@@ -1,14 +1,11 @@
 #include "cpu/code_cache.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
-#include <new>
+#include <span>
 
 #include "base/check.h"
 #include "cpu/control.h"
-#include "cpu/guided.h"
 #include "cpu/handler.h"
 #include "cpu/joined_ops.h"
 #include "cpu/translated_shapes.h"
@@ -23,23 +20,27 @@ const Block unlinked_block = {.count = 0x7FFFFFFF, .page = 1};
 
 namespace {
 
-/// Code is read at random: huge host pages save the host's own page walks.
-u8* allocate_arena(u64 size) {
-  constexpr std::size_t kHugePage = std::size_t{2} << 20;
-  u8* arena = static_cast<u8*>(std::aligned_alloc(kHugePage, size));
-  BHVM_CHECK(arena != nullptr, "the host has no memory left for decoded code");
-  madvise(arena, size, MADV_HUGEPAGE);
-  return arena;
+/// Takes what leads to blocks that are gone out of `block`.
+void forget(Block& block, BlockArena::Range gone) {
+  const std::span code(block.ops(), block.slots - std::size_t{block.data_slots});
+  for (Op& op : code) {
+    if ((op.scale & Op::kLinked) != 0 && gone.contains(link_of(&op))) op.imm = unlinked();
+  }
+  const std::size_t transfer_slots = std::size_t{block.data_slots} - (block.straddles ? 1 : 0);
+  if (transfer_slots == 0) return;
+  auto& data = reinterpret_cast<IndirectCallData&>(*code.end());
+  if (code.back().imm == unlinked()) data.to_generation = FetchGeneration::kNever;
+  if (gone.contains(data.behind)) {
+    data.behind = &unlinked_block;
+    data.behind_generation = FetchGeneration::kNever;
+  }
+  if (transfer_slots == 2 && gone.contains(data.older_target)) data.older_target = &unlinked_block;
 }
 
 }  // namespace
 
 CodeCache::CodeCache(Mmu& mmu)
-    : mmu_(mmu),
-      memory_(mmu.memory()),
-      buckets_(kBuckets),
-      pages_(memory_.size_bytes() / kPageSize),
-      arena_(allocate_arena(kArenaBytes)) {}
+    : mmu_(mmu), memory_(mmu.memory()), buckets_(kBuckets), pages_(memory_.size_bytes() / kPageSize) {}
 
 CodeCache::~CodeCache() = default;
 
@@ -51,9 +52,9 @@ std::size_t CodeCache::page_index(PhysicalAddress page) const {
 }
 
 Block* CodeCache::find(u64 page, u16 start, u32 mode) {
-  Block* block = at(bucket_of(page, start, mode));
+  Block* block = arena_.at(bucket_of(page, start, mode));
   while (block != nullptr && (block->start != start || block->page != page || block->mode != mode)) {
-    block = at(block->next_in_bucket);
+    block = arena_.at(block->next_in_bucket);
   }
   return block;
 }
@@ -137,7 +138,6 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   if (second_size != 0) builder_.emit_data();
   builder_.finish();
   join_ops(builder_.ops());
-  if (dispatch() == Dispatch::kGuided) guide_ops(builder_.ops());
   Block* block = commit(page, mode, start, static_cast<u16>(std::min<u64>(offset, kPageSize)));
   if (second_size != 0) {
     block->straddles = true;
@@ -145,25 +145,26 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
     block->second_size = second_size;
     memory_.read(*second_page, block->ops() + second_at, second_size);
   }
-  enter(block);
+  memory_.mark_code({page.value | start}, static_cast<u64>(block->end) - start);
+  enter(*block);
   return block;
 }
 
-void CodeCache::enter(Block* block) {
-  const PhysicalAddress page{block->page};
-  memory_.mark_code({block->page | block->start}, static_cast<u64>(block->end) - block->start);
+void CodeCache::enter(Block& block) {
+  const PhysicalAddress page{block.page};
+  const u32 place = arena_.place_of(&block);
   u32& head = pages_[page_index(page)];
   if (head == 0) pages_in_use_.push_back(page);
-  block->next_in_page = head;
-  head = place_of(block);
-  u32& bucket = bucket_of(block);
-  block->next_in_bucket = bucket;
-  bucket = place_of(block);
+  block.next_in_page = head;
+  head = place;
+  u32& bucket = bucket_of(&block);
+  block.next_in_bucket = bucket;
+  bucket = place;
 }
 
 void CodeCache::remove(Block* block) {
-  for (u32* link = &pages_[page_index({block->page})]; *link != 0; link = &at(*link)->next_in_page) {
-    if (at(*link) == block) {
+  for (u32* link = &pages_[page_index({block->page})]; *link != 0; link = &arena_.at(*link)->next_in_page) {
+    if (arena_.at(*link) == block) {
       *link = block->next_in_page;
       return;
     }
@@ -183,21 +184,35 @@ bool CodeCache::revalidate(const Block* block, PhysicalAddress second_page) {
   return false;
 }
 
-Block* CodeCache::allocate(std::size_t ops) {
-  const u64 size = sizeof(Block) + ops * sizeof(Op);
-  if (arena_used_ + size > kArenaBytes) flush();
-  if (arena_used_ == kFirstPlace) new (arena_.get()) Block(unlinked_block);
-  u8* place = arena_.get() + arena_used_;
-  arena_used_ += size;
-  statistics_.bytes_used = arena_used_;
-  return new (place) Block;
+Block* CodeCache::allocate(std::size_t slots) {
+  if (!arena_.fits(slots)) throw_older_half_away();
+  return arena_.allocate(slots);
+}
+
+void CodeCache::throw_older_half_away() {
+  const BlockArena::Range gone = arena_.empty_older_half();
+  if (gone.begin == gone.end) return;
+  std::vector<PhysicalAddress> pages;
+  pages.swap(pages_in_use_);
+  for (const PhysicalAddress page : pages) pages_[page_index(page)] = 0;
+  std::memset(buckets_.data(), 0, buckets_.size() * sizeof(u32));
+  arena_.for_each_block([&](Block& block) {
+    if (block.dead) return;
+    forget(block, gone);
+    enter(block);
+  });
+  for (const PhysicalAddress page : pages) {
+    if (pages_[page_index(page)] == 0) memory_.clear_code(page);
+  }
+  statistics_.flushes += 1;
 }
 
 Block* CodeCache::commit(PhysicalAddress page, u32 mode, u16 start, u16 end) {
   const std::vector<Op>& ops = builder_.ops();
   Block* block = allocate(ops.size());
   block->count = builder_.instructions();
-  block->mode = mode;
+  block->mode = static_cast<u16>(mode);
+  block->data_slots = static_cast<u8>(builder_.data_at_end());
   block->page = page.value;
   block->start = start;
   block->end = end;
@@ -213,7 +228,7 @@ void CodeCache::kill(Block* block) {
   first.rest = static_cast<u8>(block->count - 1);
   first.handler = leave_dead_block;
   u32* link = &bucket_of(block);
-  while (at(*link) != block) link = &at(*link)->next_in_bucket;
+  while (arena_.at(*link) != block) link = &arena_.at(*link)->next_in_bucket;
   *link = block->next_in_bucket;
   block->start = kNowhere;         // no indirect jump takes it any more,
   mmu_.renew_fetch_generations();  // nor one that noted where it leads
@@ -226,7 +241,7 @@ void CodeCache::code_written(PhysicalAddress address, u64 size) {
   const u64 behind = first + size;
   u32* link = &pages_[page_index(page)];
   u64 still_code = 0;
-  while (Block* block = at(*link)) {
+  while (Block* block = arena_.at(*link)) {
     if (block->start < behind && first < block->end) {
       kill(block);
       *link = block->next_in_page;
@@ -245,7 +260,7 @@ void CodeCache::flush() {
   }
   pages_in_use_.clear();
   if (statistics_.blocks_built != 0) std::memset(buckets_.data(), 0, buckets_.size() * sizeof(u32));
-  arena_used_ = kFirstPlace;
+  arena_.empty();
   statistics_.flushes += 1;
 }
 

@@ -1,21 +1,21 @@
 // The code cache: guest instructions, decoded once.
 //
-// A block is found by the physical address of its first byte and the mode key. Blocks and their ops live in an arena
-// that is only ever emptied as a whole. A store into decoded bytes kills the blocks over them: a dead block is not
-// found any more and its first op leaves the dispatch, so whoever still points at it (a link, the jump cache) need not
-// be told. The memory of dead blocks comes back with the next emptying.
+// A block is found by the physical address of its first byte and the mode key. Blocks and their ops live in an arena of
+// which the older half is emptied when it is full (cpu/block_arena.h); ops that lead there are told. A store into
+// decoded bytes kills the blocks over them: a dead block is not found any more and its first op leaves the dispatch, so
+// whoever still points at it (a link, the jump cache) need not be told. The memory of dead blocks comes back when their
+// half of the arena is emptied.
 //
 // The cache is invisible: what is in it, and since when, changes nothing but speed.
 #pragma once
 
 #include <Zydis/Zydis.h>
 
-#include <cstdlib>
-#include <memory>
 #include <vector>
 
 #include "base/types.h"
 #include "base/zeroed_array.h"
+#include "cpu/block_arena.h"
 #include "cpu/block_builder.h"
 #include "cpu/decoded_shapes.h"
 #include "cpu/op.h"
@@ -30,14 +30,12 @@ extern const Block unlinked_block;
 struct CodeCacheStatistics {
   u64 blocks_built = 0;
   u64 blocks_killed = 0;
-  u64 flushes = 0;
-  u64 bytes_used = 0;
+  u64 flushes = 0;  // times that blocks were thrown away
 };
 
 class CodeCache final : public MemoryObserver {
  public:
   static constexpr unsigned kMaxInstructions = 20;
-  static constexpr u64 kArenaBytes = u64{42} << 20;
 
   /// REQUIRES: `mmu` outlives it.
   explicit CodeCache(Mmu& mmu);
@@ -51,17 +49,17 @@ class CodeCache final : public MemoryObserver {
   const Block* find(PhysicalAddress address, u32 mode) {
     return find(address.page().value, static_cast<u16>(address.page_offset()), mode);
   }
-  /// The place of a block is its distance in bytes from here; at place 0 is a block that nothing leads to.
-  const u8* arena() const { return arena_.get(); }
-  u32 place_of(const Block* block) const { return static_cast<u32>(reinterpret_cast<const u8*>(block) - arena_.get()); }
+  const BlockArena& arena() const { return arena_; }
   bool needs_second_page() const { return needs_second_page_; }
   /// Does the second page hold the bytes that a straddling block was decoded from?
   bool holds_end_of(const Block* block, PhysicalAddress second_page) const;
   /// The same; if not, the block is killed.
   bool revalidate(const Block* block, PhysicalAddress second_page);
 
-  /// The number of times that everything was thrown away; links are void when it moves.
+  /// The number of times that blocks were thrown away. Whoever points to a block must forget it when that moves, but
+  /// for the blocks' own ops.
   u64 generation() const { return statistics_.flushes; }
+  /// Throws all away.
   void flush();
   const CodeCacheStatistics& statistics() const { return statistics_; }
 
@@ -78,7 +76,6 @@ class CodeCache final : public MemoryObserver {
   }
   u32& bucket_of(u64 page, u16 start, u32 mode) { return buckets_[hash_of(page, start, mode) & (kBuckets - 1)]; }
   u32& bucket_of(const Block* block) { return bucket_of(block->page, block->start, block->mode); }
-  Block* at(u32 place) { return place == 0 ? nullptr : reinterpret_cast<Block*>(arena_.get() + place); }
   std::size_t page_index(PhysicalAddress page) const;
   Block* find(u64 page, u16 start, u32 mode);
   Block* build(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page);
@@ -87,11 +84,11 @@ class CodeCache final : public MemoryObserver {
                         Instruction*& insn);
   void translate(const Instruction& insn, bool straddles);
   Block* commit(PhysicalAddress page, u32 mode, u16 start, u16 end);
-  void enter(Block* block);
+  void enter(Block& block);
   void remove(Block* block);
-  Block* allocate(std::size_t ops);
+  Block* allocate(std::size_t slots);
+  void throw_older_half_away();
   void kill(Block* block);
-  static constexpr u64 kFirstPlace = sizeof(Block);
 
   Mmu& mmu_;
   GuestMemory& memory_;
@@ -100,11 +97,7 @@ class CodeCache final : public MemoryObserver {
   ZeroedArray<u32> buckets_;
   ZeroedArray<u32> pages_;  // the place of the first block of each RAM page
   std::vector<PhysicalAddress> pages_in_use_;
-  struct FreeArena {
-    void operator()(u8* p) const { std::free(p); }
-  };
-  std::unique_ptr<u8, FreeArena> arena_;
-  u64 arena_used_ = kFirstPlace;
+  BlockArena arena_;
   bool needs_second_page_ = false;
   CodeCacheStatistics statistics_;
 };

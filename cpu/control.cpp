@@ -132,7 +132,7 @@ void emit_fall_through(BlockBuilder& block, u64 page_offset) {
       break;
   }
   Op& op = block.emit(handler);
-  op.imm = unlinked();
+  make_linked(op);
   op.disp = static_cast<i32>(page_offset);
 }
 

@@ -31,6 +31,11 @@ BHVM_HANDLER(leave_unlinked_masked);
 
 /// What an unlinked jump's op->imm holds.
 inline i64 unlinked() { return reinterpret_cast<i64>(&unlinked_block); }
+/// Gives the op a link, which leads nowhere yet.
+inline void make_linked(Op& op) {
+  op.imm = unlinked();
+  op.scale |= Op::kLinked;
+}
 BHVM_INLINE const Block* link_of(const Op* op) { return reinterpret_cast<const Block*>(op->imm); }
 
 /// Takes the link of a jump inside the page.

@@ -8,7 +8,7 @@ namespace bhvm {
 
 Cpu::Cpu(Mmu& mmu_, CpuPort& port_) : mmu(mmu_), port(port_), code(std::make_unique<CodeCache>(mmu_)) {
   mmu.set_code_listener(code.get());
-  code_arena = code->arena();
+  code_arena = code->arena().begin();
   flush_jump_cache();
   flags.set(s.rflags);
   update_mode();

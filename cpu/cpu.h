@@ -113,7 +113,7 @@ struct Cpu {
 
   ZeroedArray<u32> jump_cache{kJumpCacheEntries};
   bool jump_cache_used = false;
-  const u8* code_arena = nullptr;  // code->arena()
+  const u8* code_arena = nullptr;  // code->arena().begin()
 
   Mmu& mmu;
   CpuPort& port;

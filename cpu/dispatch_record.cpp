@@ -1,5 +1,4 @@
-// Takes down samples of which handler follows which, in builds with -DBHVM_RECORD_DISPATCH=ON (bench/joined,
-// bench/successors).
+// Takes down samples of which handler follows which, in builds with -DBHVM_RECORD_DISPATCH=ON (bench/joined).
 #include <cstdio>
 #include <cstdlib>
 

@@ -8,89 +8,183 @@
 namespace bhvm {
 namespace {
 
-/// All rows as a tree: a node for each run of handlers that some row begins with. Nodes are found by a hash of the node
-/// before and the handler. Made once, never changed, and of nothing but the program itself.
+/// The parts, found by a hash of the handler.
+class Parts {
+ public:
+  /// `instead`: the handlers to give them, from the next number on; none: those that they have.
+  void add(std::span<const Handler> parts, std::span<const Handler> instead) {
+    for (const Handler part : parts) {
+      const u16 number = static_cast<u16>(handlers_.size());
+      BHVM_CHECK(number < kSlots / 2, "the parts of joined ops need a larger table: kSlotBits, cpu/joined_ops.cpp");
+      slots_[slot_of(part)] = {part, number};
+      handlers_.push_back(instead.empty() ? part : instead[number - 1u]);
+    }
+  }
+
+  /// The number of the part that goes on by this handler when it is by one jump; 0 when there is none.
+  u16 number_of(Handler handler) const { return slots_[slot_of(handler)].number; }
+  /// The handler of a part that stands alone.
+  Handler handler_of(u16 number) const { return handlers_[number]; }
+  std::size_t size() const { return handlers_.size(); }
+
+ private:
+  struct Slot {
+    Handler handler = nullptr;
+    u16 number = 0;
+  };
+  static constexpr unsigned kSlotBits = 12;
+  static constexpr std::size_t kSlots = std::size_t{1} << kSlotBits;
+
+  /// The slot of this one, or the free one where it belongs.
+  std::size_t slot_of(Handler handler) const {
+    std::size_t slot = (reinterpret_cast<std::uintptr_t>(handler) * 0x9E3779B97F4A7C15) >> (64 - kSlotBits);
+    while (slots_[slot].number != 0 && slots_[slot].handler != handler) slot = (slot + 1) % kSlots;
+    return slot;
+  }
+
+  std::vector<Slot> slots_{kSlots};
+  std::vector<Handler> handlers_{nullptr};
+};
+
+/// The rows as a tree: a node for each run of parts that some row begins with. Nodes behind the first part are found by
+/// a hash of the node before and the part.
 class Rows {
  public:
-  Rows() {
-    add(integer::joined_rows());
-#if BHVM_SSE_HOSTS  // compiled for hosts with the instructions, also rows of which no op needs them
-    if (!sse::has_sse42_host()) return;
-#endif
-    add(sse::joined_rows());
+  explicit Rows(std::size_t parts) : first_(parts) {}
+
+  /// As Parts::add().
+  void add(std::span<const JoinedRow> rows, std::span<const Handler> instead) {
+    for (const JoinedRow& row : rows) {
+      u16 node = first_[row.parts[0]];
+      if (node == 0) node = first_[row.parts[0]] = new_node();
+      for (std::size_t i = 1; i < row.count; ++i) {
+        Node& next = nodes_[slot_of(node, row.parts[i])];
+        if (next.number == 0) next = {.before = node, .part = row.parts[i], .number = new_node()};
+        node = next.number;
+        if (i + 1 == row.count) {
+          next.row = static_cast<u16>(joined_.size());
+          joined_.push_back(instead.empty() ? row.joined : instead[joined_.size() - 1]);
+        }
+      }
+    }
   }
 
   struct Joined {
     Handler handler = nullptr;
     std::size_t ops = 1;
   };
-  /// The longest row that the ops begin with.
-  Joined longest(std::span<const Op> ops) const {
-    Joined found;
-    u32 node = kRoot;
-    for (std::size_t i = 0; i < ops.size() && i < kMostJoined; ++i) {
-      const Node& next = nodes_[slot_of(node, ops[i].handler)];
-      if (next.number == 0) break;
-      if (next.joined != nullptr) found = {next.joined, i + 1};
+  /// The longest row that these parts, not none, begin with.
+  Joined longest(std::span<const u16> parts) const {
+    u16 row = 0;
+    std::size_t ops = 1;
+    u16 node = first_[parts[0]];
+    for (std::size_t i = 1; node != 0 && i < parts.size() && i < kMostJoined; ++i) {
+      const Node& next = nodes_[slot_of(node, parts[i])];
+      if (next.row != 0) {
+        row = next.row;
+        ops = i + 1;
+      }
       node = next.number;
     }
-    return found;
+    return {joined_[row], ops};
   }
 
  private:
+  /// Small, so that what blocks are joined by stays in the host's caches.
   struct Node {
-    Handler handler = nullptr;
-    Handler joined = nullptr;  // if a row ends here
-    u32 before = 0;
-    u32 number = 0;  // 0 where there is none
+    u16 before = 0;
+    u16 part = 0;
+    u16 number = 0;  // 0 where there is none
+    u16 row = 0;     // that ends here; 0: none does
   };
-  static constexpr u32 kRoot = 1;
   static constexpr unsigned kSlotBits = 15;
   static constexpr std::size_t kSlots = std::size_t{1} << kSlotBits;
 
   /// The slot of this node, or the free one where it belongs.
-  std::size_t slot_of(u32 before, Handler handler) const {
-    const u64 number = reinterpret_cast<std::uintptr_t>(handler) + (u64{before} << 40);
-    std::size_t slot = (number * 0x9E3779B97F4A7C15) >> (64 - kSlotBits);
-    while (nodes_[slot].number != 0 && (nodes_[slot].handler != handler || nodes_[slot].before != before)) {
+  std::size_t slot_of(u16 before, u16 part) const {
+    const u64 key = u64{before} << 16 | part;
+    std::size_t slot = (key * 0x9E3779B97F4A7C15) >> (64 - kSlotBits);
+    while (nodes_[slot].number != 0 && (nodes_[slot].part != part || nodes_[slot].before != before)) {
       slot = (slot + 1) % kSlots;
     }
     return slot;
   }
 
-  void add(std::span<const JoinedRow> rows) {
-    for (const JoinedRow& row : rows) {
-      u32 before = kRoot;
-      for (std::size_t i = 0; i < row.count; ++i) {
-        Node& node = nodes_[slot_of(before, row.handlers[i])];
-        if (node.number == 0) {
-          last_ += 1;
-          BHVM_CHECK(last_ < kSlots / 2, "the rows of joined ops need a larger table: kSlotBits, cpu/joined_ops.cpp");
-          node = {.handler = row.handlers[i], .before = before, .number = last_};
-        }
-        before = node.number;
-        if (i + 1 == row.count) node.joined = row.joined;
-      }
-    }
+  u16 new_node() {
+    last_ += 1;
+    BHVM_CHECK(last_ < kSlots / 2, "the rows of joined ops need a larger table: kSlotBits, cpu/joined_ops.cpp");
+    return last_;
   }
 
+  std::vector<u16> first_;  // the node of a part that some row begins with
   std::vector<Node> nodes_{kSlots};
-  u32 last_ = kRoot;
+  std::vector<Handler> joined_{nullptr};
+  u16 last_ = 0;
+};
+
+/// Made once, never changed, and of nothing but the program itself.
+struct Tables {
+  Parts parts;
+  Rows rows;
+
+  Tables() : rows(fill(parts)) {
+    const bool two = dispatch() == Dispatch::kByTwoJumps;
+    const std::span<const Handler> instead = two ? two_jumps::joined_rows() : std::span<const Handler>();
+    rows.add(integer::joined_rows(), instead);
+    if (has_vector_rows()) rows.add(sse::joined_rows(), instead);
+  }
+
+ private:
+  /// Compiled for hosts with the instructions, also rows of which no op needs them.
+  static bool has_vector_rows() {
+#if BHVM_SSE_HOSTS
+    return sse::has_sse42_host();
+#else
+    return true;
+#endif
+  }
+  /// Returns how many numbers there are.
+  static std::size_t fill(Parts& parts) {
+    const bool two = dispatch() == Dispatch::kByTwoJumps;
+    const std::span<const Handler> instead = two ? two_jumps::joined_parts() : std::span<const Handler>();
+    parts.add(integer::joined_parts(), instead);
+    if (has_vector_rows()) parts.add(sse::joined_parts(), instead);
+    return parts.size();
+  }
 };
 
 }  // namespace
 
+#if !BHVM_TWO_JUMPS
+namespace two_jumps {
+std::span<const Handler> joined_parts() { return {}; }
+std::span<const Handler> joined_rows() { return {}; }
+}  // namespace two_jumps
+#endif
+
 void join_ops(std::span<Op> ops) {
-  static const Rows rows;
+  static const Tables tables;
+  constexpr std::size_t kMostOps = 256;
+  std::array<u16, kMostOps> numbers;
+  BHVM_CHECK(ops.size() <= kMostOps, "a block has more ops than any instructions make");
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    numbers[i] = ops[i].handler == nullptr ? u16{0} : tables.parts.number_of(ops[i].handler);
+  }
+  const std::span parts(numbers.data(), ops.size());
   std::size_t i = 0;
-  while (i + 1 < ops.size()) {
-    if (const std::size_t run = integer::join_stack_run(ops.subspan(i))) {
-      i += run;
+  while (i < ops.size()) {
+    if (parts[i] == 0) {
+      i += 1;
       continue;
     }
-    const Rows::Joined joined = BHVM_JOINS ? rows.longest(ops.subspan(i)) : Rows::Joined{};
-    if (joined.handler != nullptr) ops[i].handler = joined.handler;
-    i += joined.ops;
+    std::size_t joined = integer::join_stack_run(ops.subspan(i));
+    if (joined == 0) {
+      const Rows::Joined row = BHVM_JOINS ? tables.rows.longest(parts.subspan(i)) : Rows::Joined{};
+      ops[i].handler = row.handler != nullptr ? row.handler : tables.parts.handler_of(parts[i]);
+      joined = row.ops;
+    }
+    for (std::size_t k = 1; k < joined; ++k) ops[i + k].handler = tables.parts.handler_of(parts[i + k]);
+    i += joined;
   }
 }
 

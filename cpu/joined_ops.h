@@ -1,32 +1,37 @@
 // Ops with one dispatch between them and what follows.
 //
 // Where frequent ops stand one behind the other, the first one gets a handler that does them all: each runs straight
-// into the next, by a jump whose target is known. The others stay as they are, for a fault in one of them and for
-// whoever comes to it alone, so nothing but the number of indirect jumps changes.
+// into the next, by a jump whose target is known. The others stay complete, for a fault in one of them and for whoever
+// comes to it alone, so nothing but the number of indirect jumps changes.
+//
+// Which ops these are, the parts, and which of them are joined, the rows, was counted (bench/joined).
 #pragma once
 
 #include <array>
 #include <span>
 
+#include "cpu/dispatch.h"
 #include "cpu/op.h"
 
 namespace bhvm {
 
 inline constexpr std::size_t kMostJoined = 6;
 
-/// Ops that share a dispatch: the handlers of `count` of them, at least two, and the one of the first op then.
+/// Ops that share a dispatch: the numbers of `count` parts, at least two, and the handler of the first op then. Parts
+/// are numbered from 1 on, those of integer::joined_parts() before those of sse::joined_parts().
 struct JoinedRow {
-  std::array<Handler, kMostJoined> handlers{};
-  std::size_t count = 0;
+  std::array<u16, kMostJoined> parts{};
+  u16 count = 0;
   Handler joined = nullptr;
 };
 
-/// To be called last on a block's ops, data among them included (their handler is nullptr). From the front on, the
-/// longest row that fits is taken.
+/// To be called last on a block's ops, whose handlers go on by one jump; data among them have nullptr or a block there.
+/// From the front on, the longest row that fits is taken. Then each part has the handler that goes on as dispatch()
+/// says.
 void join_ops(std::span<Op> ops);
 
-// Which ones: counted (bench/joined).
 namespace integer {
+std::span<const Handler> joined_parts();
 std::span<const JoinedRow> joined_rows();
 
 /// Joins a run of pushes or pops at the front; returns how many ops that were, 0 when there is none.
@@ -35,7 +40,14 @@ std::size_t join_stack_run(std::span<Op> ops);
 
 namespace sse {
 /// Those with a vector instruction among them: for the best kind of host that the build knows (cpu/sse/vector.h) alone.
+std::span<const Handler> joined_parts();
 std::span<const JoinedRow> joined_rows();
 }  // namespace sse
+
+/// Handlers that go on by two jumps, for the same parts and rows: integer's and then sse's. Empty in builds without.
+namespace two_jumps {
+std::span<const Handler> joined_parts();
+std::span<const Handler> joined_rows();
+}  // namespace two_jumps
 
 }  // namespace bhvm

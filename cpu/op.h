@@ -36,40 +36,27 @@ using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i
                                                   [[maybe_unused]] i64 budget, [[maybe_unused]] FastEntry* fast)
 /// Goes on with the op at `target` (a const Op*), in the way that `Onward` says: ByJump, or the template parameter of
 /// this name. The two statements that do nothing keep the compiler from making one jump of two.
-#define BHVM_CONTINUE(target)                                                     \
-  do {                                                                            \
-    const Op* const bhvm_next = (target);                                         \
-    if constexpr (Onward::kStraight != nullptr) {                                 \
-      [[clang::musttail]] return Onward::kStraight(cpu, bhvm_next, budget, fast); \
-    }                                                                             \
-    const Handler bhvm_handler = bhvm_next->handler;                              \
-    BHVM_RECORD(bhvm_handler, Onward::kTaken);                                    \
-    if constexpr (Onward::kGuesses > 0) {                                         \
-      if (bhvm_handler == Onward::kFirst) {                                       \
-        [[clang::musttail]] return Onward::kFirst(cpu, bhvm_next, budget, fast);  \
-      }                                                                           \
-    }                                                                             \
-    if constexpr (Onward::kGuesses > 1) {                                         \
-      if (bhvm_handler == Onward::kSecond) {                                      \
-        [[clang::musttail]] return Onward::kSecond(cpu, bhvm_next, budget, fast); \
-      }                                                                           \
-    }                                                                             \
-    if constexpr (Onward::kGuesses > 2) {                                         \
-      if (bhvm_handler == Onward::kThird) {                                       \
-        [[clang::musttail]] return Onward::kThird(cpu, bhvm_next, budget, fast);  \
-      }                                                                           \
-    }                                                                             \
-    if constexpr (Onward::kTwoJumps) {                                            \
-      if ((reinterpret_cast<u64>(bhvm_handler) & kHandlerAlignment) != 0) {       \
-        asm volatile("" : : "i"(1));                                              \
-        [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast);    \
-      }                                                                           \
-      asm volatile("" : : "i"(0));                                                \
-    }                                                                             \
-    [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast);        \
+#define BHVM_CONTINUE(target)                                                                              \
+  do {                                                                                                     \
+    const Op* const bhvm_next = (target);                                                                  \
+    if constexpr (Onward::kStraight != nullptr) {                                                          \
+      [[clang::always_inline]] [[clang::musttail]] return Onward::kStraight(cpu, bhvm_next, budget, fast); \
+    }                                                                                                      \
+    const Handler bhvm_handler = bhvm_next->handler;                                                       \
+    BHVM_RECORD(bhvm_handler, Onward::kTaken);                                                             \
+    if constexpr (Onward::kTwoJumps) {                                                                     \
+      if ((reinterpret_cast<u64>(bhvm_handler) & kHandlerAlignment) != 0) {                                \
+        asm volatile("" : : "i"(1));                                                                       \
+        [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast);                             \
+      }                                                                                                    \
+      asm volatile("" : : "i"(0));                                                                         \
+    }                                                                                                      \
+    [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast);                                 \
   } while (0)
 /// Hands this op to another handler.
 #define BHVM_BECOME(other) [[clang::musttail]] return other(cpu, op, budget, fast)
+/// The same, with a copy of that handler here.
+#define BHVM_BECOME_INLINE(other) [[clang::always_inline]] [[clang::musttail]] return other(cpu, op, budget, fast)
 /// Leaves the dispatch and returns to Cpu::run().
 #define BHVM_LEAVE return
 #else
@@ -79,22 +66,25 @@ using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget, FastEntry*& f
                         [[maybe_unused]] FastEntry*& fast)
 #define BHVM_CONTINUE(target) return (target)
 #define BHVM_BECOME(other) return other(cpu, op, budget, fast)
+#define BHVM_BECOME_INLINE(other) BHVM_BECOME(other)
 #define BHVM_LEAVE return nullptr
 #endif
 
 struct ByTakenJump;
-/// How a handler goes on: by one indirect jump. Hot handlers take the way as a template parameter; cpu/guided.h has the
-/// other one.
+/// How a handler goes on: by one indirect jump. Hot handlers take the way as a template parameter (cpu/dispatch.h).
 struct ByJump {
   using IfTaken = ByTakenJump;  // the way of a conditional jump that is taken
   static constexpr bool kTaken = false;
   static constexpr Handler kStraight = nullptr;  // the only handler that can be next, if there is one
-  static constexpr unsigned kGuesses = 0;  // with so many handlers the next one is compared, and jumped to directly
-  static constexpr Handler kFirst = nullptr, kSecond = nullptr, kThird = nullptr;  // which ones
-  static constexpr bool kTwoJumps = false;  // any other by one of two indirect jumps, by a bit of its address
+  static constexpr bool kTwoJumps = false;
 };
 struct ByTakenJump : ByJump {
   static constexpr bool kTaken = true;
+};
+/// By one of two indirect jumps, by a bit of the next handler's address.
+struct ByTwoJumps : ByJump {
+  using IfTaken = ByTwoJumps;
+  static constexpr bool kTwoJumps = true;
 };
 /// What BHVM_CONTINUE finds in handlers without such a parameter.
 using Onward = ByJump;
@@ -129,6 +119,8 @@ BHVM_INLINE void settle(T& value) {
 struct Op {
   /// In `scale`: the address is relative to SS, so a non-canonical one is #SS, not #GP.
   static constexpr u8 kStackSegment = 0x80;
+  /// In `scale`: imm is the link to a block.
+  static constexpr u8 kLinked = 0x40;
 
   Handler handler = nullptr;
   i64 imm = 0;   // immediate; for jumps the link to the next block
@@ -138,7 +130,7 @@ struct Op {
   u16 base = 0;  // address = [base] + ([index] << scale) + disp
   u16 index = 0;
   u16 page_offset = 0;  // of the instruction's first byte
-  u8 scale = 0;         // 0 to 3, with kStackSegment
+  u8 scale = 0;         // 0 to 3, with kStackSegment, kLinked
   u8 rest = 0;          // instructions of the block behind this op's own
 };
 static_assert(sizeof(Op) == 32);
@@ -161,7 +153,9 @@ static_assert(sizeof(IndirectCallData) <= 2 * sizeof(Op));
 /// A run of ops decoded from one physical page. Lives in the code cache; ops follow the header in memory.
 struct Block {
   u32 count = 0;           // instructions: what the budget pays at entry
-  u32 mode = 0;            // the mode key it was decoded under (cpu/mode.h)
+  u16 mode = 0;            // the mode key it was decoded under (cpu/mode.h)
+  u8 slots = 0;            // ops, with the data among them
+  u8 data_slots = 0;       // of these at the end: the last op's TransferData, a second page's bytes
   u64 page = 0;            // physical page address
   u16 start = 0;           // page offset of the first byte; of a dead block one that no address has
   u16 end = 0;             // page offset behind the last byte (4096 at most)

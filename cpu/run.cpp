@@ -231,7 +231,7 @@ RunExit Cpu::run(u64 max_instructions) {
     if (block != nullptr) {
       if (!single) {
         if (link != nullptr) *link = block;
-        jump_cache[jump_cache_index(linear)] = code->place_of(block);
+        jump_cache[jump_cache_index(linear)] = code->arena().place_of(block);
         jump_cache_used = true;
       }
       link = nullptr;

@@ -1,11 +1,26 @@
-// The rows of joined ops (cpu/joined_ops.h) without vector instructions.
+// The parts and rows of joined ops (cpu/joined_ops.h) without vector instructions.
 #include "cpu/integer/jump_handlers.h"
 #include "cpu/integer/steps.h"
 #include "cpu/joined_handlers.h"
 
-namespace bhvm::integer {
+namespace bhvm {
+
+using namespace integer;
+
+#define BHVM_JOINED_PART(number, ...) \
+  template <>                         \
+  inline constexpr u16 kPartNumber<__VA_ARGS__> = number;
+#include "cpu/integer/joined_parts.inc"
+#undef BHVM_JOINED_PART
+
+namespace integer {
 namespace {
 
+constexpr Handler kParts[] = {
+#define BHVM_JOINED_PART(number, ...) joined_handler<ByJump, __VA_ARGS__>(),
+#include "cpu/integer/joined_parts.inc"
+#undef BHVM_JOINED_PART
+};
 constexpr JoinedRow kRows[] = {
 #define BHVM_JOINED_ROW(...) row<__VA_ARGS__>(),
 #include "cpu/integer/joined_rows.inc"
@@ -14,6 +29,8 @@ constexpr JoinedRow kRows[] = {
 
 }  // namespace
 
+std::span<const Handler> joined_parts() { return kParts; }
 std::span<const JoinedRow> joined_rows() { return kRows; }
 
-}  // namespace bhvm::integer
+}  // namespace integer
+}  // namespace bhvm

@@ -87,10 +87,10 @@ bool translate_jmp(BlockBuilder& block, const Instruction& insn) {
     i32 target;
     if (!relative_target(block, insn, target)) return false;
     Op& op = block.emit(kJump.choose(jump_kind(insn.mode, target), insn));
-    op.imm = unlinked();
+    make_linked(op);
     op.disp = target;
   } else {
-    emit_indirect(block, insn, kJumpIndirect).imm = unlinked();
+    make_linked(emit_indirect(block, insn, kJumpIndirect));
     emit_transfer_data(block, insn, false);
   }
   block.end();
@@ -135,7 +135,7 @@ bool fuse(BlockBuilder& block, const FusedForms& forms, i32 target) {
     op.base = static_cast<u16>(imm);
     op.index = static_cast<u16>(static_cast<u64>(imm) >> 16);
   }
-  op.imm = unlinked();
+  make_linked(op);
   op.disp = target;
   block.flags({.writes = kAllFlags, .without_flags = handlers[1]});
   return true;
@@ -151,7 +151,7 @@ bool translate_jump_if(BlockBuilder& block, const Instruction& insn) {
   const bool across64 = kind == JumpKind::kAcross && insn.code64();
   if (across64 && fuse(block, kFused<condition, JumpKind::kAcross>, target)) return true;
   Op& op = block.emit(kJumpIf<condition>.choose(kind, insn));
-  op.imm = unlinked();
+  make_linked(op);
   op.disp = target;
   return true;
 }
@@ -204,7 +204,7 @@ bool translate_counted(BlockBuilder& block, const Instruction& insn) {
   if (!relative_target(block, insn, target)) return false;
   Op& op = block.emit(kForms.choose(jump_kind(insn.mode, target), insn));
   op.src = static_cast<u16>(insn.z.address_width / 8);
-  op.imm = unlinked();
+  make_linked(op);
   op.disp = target;
   return true;
 }
@@ -238,8 +238,8 @@ bool translate_call_on(BlockBuilder& block, const Instruction& insn) {
     op->src = register_of(insn, 0);
   }
   op->dst = static_cast<u16>(insn.page_offset + insn.length());
-  op->imm = unlinked();
   if (!memory) op->scale = Op::kStackSegment;
+  make_linked(*op);
   emit_transfer_data(block, insn, !insn.is_immediate(0));
   block.end();
   return true;

@@ -1,6 +1,11 @@
 // The handlers of pushes behind each other, and of pops (cpu/integer/stack_runs.cpp).
 #pragma once
 
+#include <array>
+#include <span>
+#include <utility>
+
+#include "cpu/integer/jump_handlers.h"
 #include "cpu/integer/steps.h"
 
 namespace bhvm::integer {
@@ -18,7 +23,27 @@ BHVM_HANDLER(run_then) {
     BHVM_BECOME((plain<typename Run::Alone, Through::kSlow>));
   }
   op += Run::kOps;
-  BHVM_BECOME(next);
+  BHVM_BECOME_INLINE(next);
 }
+
+inline constexpr std::size_t kLongestStackRun = 6;  // the registers that a function saves
+
+/// Handlers of runs by the number of ops, from 2 on.
+struct StackRuns {
+  std::array<Handler, kLongestStackRun - 1> push, pop, pop_and_return;
+};
+
+template <class Onward, unsigned... i>
+constexpr StackRuns stack_runs(std::integer_sequence<unsigned, i...>) {
+  return {{run_alone<PushRun<i + 2>, Onward>...},
+          {run_alone<PopRun<i + 2>, Onward>...},
+          {run_then<PopRun<i + 2>, ret<Stack64, false, Through::kTlb, Onward>>...}};
+}
+template <class Onward>
+inline constexpr StackRuns kStackRuns =
+    stack_runs<Onward>(std::make_integer_sequence<unsigned, kLongestStackRun - 1>());
+
+/// Those that go on by two jumps; nullptr in builds without.
+const StackRuns* stack_runs_by_two_jumps();
 
 }  // namespace bhvm::integer

@@ -1,8 +1,36 @@
-// The rows of joined ops (cpu/joined_ops.h) with a vector instruction among them: for hosts that have the instructions,
-// if the build knows such hosts.
+// The parts and rows of joined ops (cpu/joined_ops.h) with a vector instruction among them: for hosts that have the
+// instructions, if the build knows such hosts.
 #include "cpu/sse/row_parts.h"
 
-namespace bhvm::sse {
+namespace bhvm {
+
+#define BHVM_JOINED_PART(number, ...) \
+  template <>                         \
+  inline constexpr u16 kPartNumber<__VA_ARGS__> = number;
+#include "cpu/integer/joined_parts.inc"
+#undef BHVM_JOINED_PART
+
+namespace sse {
+inline namespace BHVM_SSE_HOST {
+namespace {
+
+constexpr Handler kParts[] = {
+#define BHVM_JOINED_PART(number, ...) joined_handler<ByJump, __VA_ARGS__>(),
+#include "cpu/sse/joined_parts.inc"
+#undef BHVM_JOINED_PART
+};
+
+}  // namespace
+}  // namespace BHVM_SSE_HOST
+}  // namespace sse
+
+#define BHVM_JOINED_PART(number, ...) \
+  template <>                         \
+  inline constexpr u16 kPartNumber<__VA_ARGS__> = number;
+#include "cpu/sse/joined_parts.inc"
+#undef BHVM_JOINED_PART
+
+namespace sse {
 inline namespace BHVM_SSE_HOST {
 namespace {
 
@@ -15,6 +43,8 @@ constexpr JoinedRow kRows[] = {
 }  // namespace
 }  // namespace BHVM_SSE_HOST
 
+std::span<const Handler> joined_parts() { return kParts; }
 std::span<const JoinedRow> joined_rows() { return kRows; }
 
-}  // namespace bhvm::sse
+}  // namespace sse
+}  // namespace bhvm

@@ -1,4 +1,4 @@
-// What rows with vector operations are made of (cpu/joined_ops.h, cpu/guided.h).
+// What rows with vector operations are made of (cpu/joined_ops.h).
 //
 // They are for hosts that have the instructions, with flags of their own. What they share with handlers for any host is
 // instantiated in cpu/sse/shared_handlers.cpp alone, so that no other host runs what was compiled for these.

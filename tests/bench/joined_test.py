@@ -4,6 +4,7 @@
   joined_test.py
 """
 
+import collections
 import pathlib
 import re
 import tempfile
@@ -48,8 +49,8 @@ class Joined(unittest.TestCase):
     def test_the_most_frequent_are_learned_and_those_replaced_go(self):
         a, b, c = map(self.letters.of, (MOVE, PUSH, GO))
         self.joined.AT_ONCE = 1
-        self.assertEqual([a + b], self.joined.learn({a + b: 0.5, b + c: 0.3}, 1, self.letters))
-        self.assertEqual([a + b + c], self.joined.learn({a + b + c: 0.5}, 2, self.letters))
+        self.assertEqual({a + b: 0.5, b: 0.3, c: 0.3}, self.joined.learn({a + b: 0.5, b + c: 0.3}, 1, self.letters))
+        self.assertEqual({a + b + c: 0.5}, self.joined.learn({a + b + c: 0.5}, 2, self.letters))
 
     def test_pushes_behind_each_other_are_no_row(self):
         self.assertFalse(self.joined.may_join(self.word(MOVE, PUSH, PUSH), self.letters))
@@ -61,32 +62,55 @@ class Joined(unittest.TestCase):
         self.assertTrue(self.joined.may_join(self.word(MOVE, CALL), self.letters))
 
     def test_the_tables(self):
-        rows = [self.word(MOVE, TEST, PUSH, GO), self.word(VECTOR, MOVE, TEST, PUSH), self.word(PUSH, CALL)]
+        uses = {self.word(PUSH, CALL): 0.1, self.word(MOVE, TEST, PUSH, GO): 0.4, self.word(VECTOR, MOVE, TEST, PUSH): 0.2,
+                self.word(GO): 0.2, self.word(MOVE): 0.1}
         with tempfile.TemporaryDirectory() as folder:
             self.joined.records.TOP = pathlib.Path(folder)
             for path in ("cpu/integer", "cpu/sse"):
                 (pathlib.Path(folder) / path).mkdir(parents=True)
-            self.joined.write_tables(rows, self.letters)
+            self.joined.write_tables(collections.Counter(uses), self.letters)
             lines = {path: (pathlib.Path(folder) / path).read_text().splitlines()[1:]
-                     for path in ("cpu/integer/joined_rows.inc", "cpu/sse/joined_rows.inc", "cpu/shared_handlers.inc")}
+                     for path in ("cpu/integer/joined_parts.inc", "cpu/sse/joined_parts.inc", "cpu/integer/joined_rows.inc",
+                                  "cpu/sse/joined_rows.inc", "cpu/shared_handlers.inc")}
         fused = "Condition::kE, FuseTest, u64, false, true, JumpKind::kInPage"
-        self.assertEqual([f"BHVM_JOINED_ROW(MovRegReg<u64>, Fused<{fused}>, Push64, Last<go_in_page>)",
-                          "BHVM_JOINED_ROW(Push64, Last<call<Stack64, JumpKind::kAcross>>)"],
+        parts = ["GoInPage", "MovRegReg<u64>", "Call<Stack64, JumpKind::kAcross>", f"Fused<{fused}>", "Push64"]
+        vector = "Compute<zero_extend, From::kRegister, Into::kXmm>"
+        self.assertEqual([f"BHVM_JOINED_PART({i}, {part})" for i, part in enumerate(parts, 1)],
+                         lines["cpu/integer/joined_parts.inc"])
+        self.assertEqual([f"BHVM_JOINED_PART(6, {vector})"], lines["cpu/sse/joined_parts.inc"])
+        self.assertEqual([f"BHVM_JOINED_ROW(MovRegReg<u64>, Fused<{fused}>, Push64, GoInPage)",
+                          "BHVM_JOINED_ROW(Push64, Call<Stack64, JumpKind::kAcross>)"],
                          lines["cpu/integer/joined_rows.inc"])
-        self.assertEqual([f"BHVM_JOINED_ROW(Compute<zero_extend, From::kRegister, Into::kXmm>, MovRegReg<u64>, Fused<{fused}>, "
-                          "Last<plain<Push64>>)"], lines["cpu/sse/joined_rows.inc"])
+        self.assertEqual([f"BHVM_JOINED_ROW({vector}, MovRegReg<u64>, Fused<{fused}>, Push64)"],
+                         lines["cpu/sse/joined_rows.inc"])
         self.assertEqual(sorted(f"BHVM_SHARED_HANDLER({name})" for name in (
-            "plain<Compute<zero_extend, From::kRegister, Into::kXmm>>",
-            "plain<Compute<zero_extend, From::kRegister, Into::kXmm>, Through::kSlow>", "plain<MovRegReg<u64>>", "plain<MovRegReg<u64>, Through::kSlow>", "plain<Push64>", "plain<Push64, Through::kSlow>",
+            f"plain<{vector}>", f"plain<{vector}, Through::kSlow>", "plain<MovRegReg<u64>>",
+            "plain<MovRegReg<u64>, Through::kSlow>", "plain<Push64>", "plain<Push64, Through::kSlow>",
             f"integer::fused<{fused}>", f"integer::fused<{fused}, Straight<plain<Push64>>>",
             f"then<MovRegReg<u64>, fused<{fused}, Straight<plain<Push64>>>>")), lines["cpu/shared_handlers.inc"])
 
+    def test_parts_of_every_kind(self):
+        self.assertEqual(
+            ["JumpIf<Condition::kE, JumpKind::kInPage, true>", "Jump<JumpKind::kAcross, true>",
+             "JumpIndirect<true, true, false>", "CallIndirect<Stack64, false, false>", "Ret<Stack64, false>", "GoAcross"],
+            list(map(self.joined.part, (
+                "integer::jump_if<Condition::kE, JumpKind::kInPage, true, Onward>",
+                "integer::jump<JumpKind::kAcross, true, Onward>",
+                "integer::jump_indirect<true, true, false, Through::kTlb, Onward>",
+                "integer::call_indirect<Stack64, false, false, Through::kTlb, Onward>",
+                "integer::ret<Stack64, false, Through::kTlb, Onward>", "go_across_by<Onward>"))))
+
     def test_the_committed_tables_have_each_row_once(self):
-        for path, vector in (("cpu/integer/joined_rows.inc", False), ("cpu/sse/joined_rows.inc", True)):
-            rows = re.findall(r"^BHVM_JOINED_ROW\((.+)\)$", (TOP / path).read_text(), re.MULTILINE)
+        number = 0
+        for folder, vector in (("integer", False), ("sse", True)):
+            rows = re.findall(r"^BHVM_JOINED_ROW\((.+)\)$", (TOP / f"cpu/{folder}/joined_rows.inc").read_text(), re.MULTILINE)
             self.assertGreater(len(rows), 100)
             self.assertEqual(len(rows), len(set(rows)))
             self.assertTrue(all(("Compute" in row) == vector for row in rows))
+            for part in re.findall(r"^BHVM_JOINED_PART\((\d+), .+\)$",
+                                   (TOP / f"cpu/{folder}/joined_parts.inc").read_text(), re.MULTILINE):
+                number += 1
+                self.assertEqual(number, int(part))
 
 
 if __name__ == "__main__":

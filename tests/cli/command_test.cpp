@@ -101,9 +101,9 @@ TEST_F(CommandTest, TheEnvironmentSaysHowToDispatch) {
   };
   EXPECT_EQ(run_with("jump").status, 123);
   EXPECT_THAT(read("stats"), HasSubstr("\"dispatch\": \"jump\""));
-  EXPECT_EQ(run_with("guided").status, 123);
+  EXPECT_EQ(run_with("two-jumps").status, 123);
   EXPECT_EQ(run_with("").status, 123);
-  expect_complaint(run_with("sideways"), "'sideways'; say 'jump' or 'guided'");
+  expect_complaint(run_with("sideways"), "'sideways'; say 'jump' or 'two-jumps'");
 }
 
 TEST_F(CommandTest, EveryMistakeIsOneSentence) {

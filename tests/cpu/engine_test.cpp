@@ -217,6 +217,52 @@ TEST(Engine, MoreCodeThanTheCacheHoldsStillRuns) {
   EXPECT_EQ(static_cast<u32>(h.reg(kRdx)), expected);
 }
 
+TEST(Engine, WhatLedToCodeThatWasThrownAwayLeadsToItAgain) {
+  // Pages of functions that all end with a jump to the start of their page, 1.3 times what the cache holds. First these
+  // starts run, then all, so that the half with the starts is thrown away while functions of the other one lead there,
+  // and then all backwards, those functions before they are thrown away.
+  Harness h;
+  constexpr u64 kFunctions = 0x200000;
+  constexpr u64 kStride = 64;
+  constexpr u64 kInPage = kPageSize / kStride;
+  constexpr u64 kAdditions = 18;
+  constexpr u64 kPages = BlockArena::kBytes * 13 / 10 / (sizeof(Block) + (kAdditions + 1) * sizeof(Op)) / kInPage;
+  static_assert(kFunctions + kPages * kPageSize < kRamSize);
+  h.place(kCode, {0xFF, 0xD3,        // loop: call rbx
+                  0x48, 0x01, 0xEB,  // add rbx, rbp
+                  0xFF, 0xC9,        // dec ecx
+                  0x75, 0xF7,        // jnz loop
+                  0xF4});
+  std::vector<u8> function;
+  for (u64 i = 0; i < kAdditions; ++i) function.insert(function.end(), {0x83, 0xC6, 0x01});  // add esi, 1
+  function.insert(function.end(), {0xE9, 0, 0, 0, 0});                                       // jmp to the page's start
+  for (u64 at = kFunctions; at < kFunctions + kPages * kPageSize; at += kStride) {
+    if (at % kPageSize == 0) {
+      h.place(at, {0x83, 0xC2, 0x01, 0xC3});  // add edx, 1; ret
+      continue;
+    }
+    const u32 distance = -static_cast<u32>(at % kPageSize + function.size());
+    std::memcpy(&function[function.size() - sizeof distance], &distance, sizeof distance);
+    h.place(at, function);
+  }
+  const auto call_all = [&](u64 first, u64 stride, u64 count) {
+    h.reg(kRbx) = first;
+    h.reg(kRbp) = stride;
+    h.reg(kRcx) = count;
+    h.cpu.s.rip = kCode;
+    h.cpu.s.halted = false;
+    while (h.cpu.run(~u64{0}) != RunExit::kHalted) {
+    }
+  };
+  constexpr u64 kCalls = kPages * kInPage;
+  call_all(kFunctions, kPageSize, kPages);
+  call_all(kFunctions, kStride, kCalls);
+  EXPECT_EQ(h.cpu.code->statistics().flushes, 1u);
+  call_all(kFunctions + (kCalls - 1) * kStride, -kStride, kCalls);
+  EXPECT_EQ(h.reg(kRdx), kPages + 2 * kCalls);
+  EXPECT_EQ(h.reg(kRsi), 2 * (kCalls - kPages) * kAdditions);
+}
+
 TEST(Engine, CallsAndReturnsAcrossPages) {
   Harness h;
   // mov ecx, 50; loop: call far_away; dec ecx; jnz loop; hlt      far_away (next page): add eax, 2; ret

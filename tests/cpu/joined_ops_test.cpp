@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -122,58 +122,100 @@ TEST(JoinedOps, AFaultInTheMiddleLeavesWhatCameBefore) {
   }
 }
 
-std::vector<JoinedRow> all_rows() {
-  std::vector<JoinedRow> rows;
-  for (const std::span<const JoinedRow> table : {integer::joined_rows(), sse::joined_rows()}) {
-    rows.insert(rows.end(), table.begin(), table.end());
-  }
-  return rows;
+template <class T>
+std::vector<T> both(std::span<const T> integer, std::span<const T> sse) {
+  std::vector<T> all(integer.begin(), integer.end());
+  all.insert(all.end(), sse.begin(), sse.end());
+  return all;
+}
+std::vector<JoinedRow> all_rows() { return both(integer::joined_rows(), sse::joined_rows()); }
+std::vector<Handler> all_parts() { return both(integer::joined_parts(), sse::joined_parts()); }
+
+/// What a part, or the row `number` of all_rows(), has as its handler in the end.
+Handler chosen(u16 part) {
+  return dispatch() == Dispatch::kByTwoJumps ? two_jumps::joined_parts()[part - 1u] : all_parts()[part - 1u];
+}
+Handler chosen_of_row(std::size_t number) {
+  return dispatch() == Dispatch::kByTwoJumps ? two_jumps::joined_rows()[number] : all_rows()[number].joined;
 }
 
-std::vector<Op> ops_of(const JoinedRow& row, Handler behind) {
-  std::vector<Op> ops(row.count + 1);
-  for (std::size_t i = 0; i < row.count; ++i) ops[i].handler = row.handlers[i];
-  ops.back().handler = behind;
+std::vector<u16> parts_of(const JoinedRow& row) { return {row.parts.begin(), row.parts.begin() + row.count}; }
+
+/// Unjoined ops of these parts.
+std::vector<Op> ops_of(const std::vector<u16>& parts) {
+  static const std::vector<Handler> all = all_parts();
+  std::vector<Op> ops(parts.size());
+  for (std::size_t i = 0; i < parts.size(); ++i) ops[i].handler = all[parts[i] - 1u];
   return ops;
 }
 
+TEST(JoinedOps, EachPartAndEachWayOnHasAHandlerOfItsOwn) {
+  std::set<Handler> seen;
+  std::size_t handlers = 0;
+  const auto see = [&](Handler handler) {
+    handlers += 1;
+    seen.insert(handler);
+  };
+  for (const Handler part : all_parts()) see(part);
+  for (const JoinedRow& row : all_rows()) see(row.joined);
+  if (has_two_jumps()) {
+    EXPECT_EQ(two_jumps::joined_parts().size(), all_parts().size());
+    EXPECT_EQ(two_jumps::joined_rows().size(), all_rows().size());
+  }
+  for (const Handler part : two_jumps::joined_parts()) see(part);
+  for (const Handler row : two_jumps::joined_rows()) see(row);
+  EXPECT_EQ(seen.size(), handlers);
+}
+
 TEST(JoinedOps, NoRowIsThereTwice) {
-  std::set<std::vector<Handler>> seen;
-  std::set<Handler> joined;
+  std::set<std::vector<u16>> seen;
   for (const JoinedRow& row : all_rows()) {
     ASSERT_TRUE(row.count >= 2 && row.count <= kMostJoined);
-    EXPECT_TRUE(seen.insert({row.handlers.begin(), row.handlers.begin() + row.count}).second);
-    EXPECT_TRUE(joined.insert(row.joined).second);
+    EXPECT_TRUE(seen.insert(parts_of(row)).second);
+    for (const u16 part : parts_of(row)) ASSERT_TRUE(part >= 1 && part <= all_parts().size());
   }
   EXPECT_GT(seen.size(), 1000u);
 }
 
-TEST(JoinedOps, EachRowIsFoundAndChangesItsFirstOpAlone) {
-  for (const JoinedRow& row : all_rows()) {
-    std::vector<Op> ops = ops_of(row, nullptr);
+TEST(JoinedOps, EachRowIsFoundAndItsPartsStayComplete) {
+  const std::vector<JoinedRow> rows = all_rows();
+  for (std::size_t number = 0; number < rows.size(); ++number) {
+    const JoinedRow& row = rows[number];
+    std::vector<Op> ops = ops_of(parts_of(row));
+    ops.emplace_back();  // data
     join_ops(ops);
-    ASSERT_EQ(ops[0].handler, row.joined);
-    for (std::size_t i = 1; i < row.count; ++i) ASSERT_EQ(ops[i].handler, row.handlers[i]);
+    ASSERT_EQ(ops[0].handler, chosen_of_row(number));
+    for (std::size_t i = 1; i < row.count; ++i) ASSERT_EQ(ops[i].handler, chosen(row.parts[i]));
     ASSERT_EQ(ops.back().handler, nullptr);
+  }
+}
+
+TEST(JoinedOps, APartAloneGoesOnAsChosenAndOthersAreKept) {
+  const Handler stranger = integer::joined_rows().front().joined;  // is itself no part
+  for (u16 number = 1; number <= all_parts().size(); ++number) {
+    std::vector<Op> ops = ops_of({number});
+    ops.emplace_back().handler = stranger;
+    join_ops(ops);
+    ASSERT_EQ(ops[0].handler, chosen(number));
+    ASSERT_EQ(ops[1].handler, stranger);
   }
 }
 
 TEST(JoinedOps, TheLongestRowIsTaken) {
   const std::vector<JoinedRow> rows = all_rows();
-  std::set<std::vector<Handler>> known;
-  for (const JoinedRow& row : rows) known.insert({row.handlers.begin(), row.handlers.begin() + row.count});
+  std::map<std::vector<u16>, Handler> known;
+  for (std::size_t number = 0; number < rows.size(); ++number) known[parts_of(rows[number])] = chosen_of_row(number);
   std::size_t longer = 0;
-  for (const JoinedRow& row : rows) {
-    std::vector<Handler> front(row.handlers.begin(), row.handlers.begin() + row.count);
+  for (const auto& [parts, joined] : known) {
+    std::vector<u16> front = parts;
     front.pop_back();
     if (!known.contains(front)) continue;  // another row that it begins with
     longer += 1;
-    std::vector<Op> ops = ops_of(row, row.handlers[0]);
+    std::vector<u16> more = parts;
+    more.push_back(parts.front());
+    std::vector<Op> ops = ops_of(more);
     join_ops(ops);
-    const auto shorter = std::ranges::find_if(rows, [&](const JoinedRow& other) {
-      return std::ranges::equal(std::span(other.handlers).first(other.count), front);
-    });
-    ASSERT_NE(ops[0].handler, shorter->joined);
+    ASSERT_NE(ops[0].handler, known[front]);
   }
   EXPECT_GT(longer, 0u);
 }

@@ -78,7 +78,7 @@ class Tests(support.TestCase):
     def test_both_ways_to_dispatch(self):
         usual = workload()
         self.assertStatus(5, usual)
-        for way in "jump", "guided":
+        for way in "jump", "two-jumps":
             self.assertSameRun(usual, workload(env={"BHVM_DISPATCH": way}), way)
 
     def test_other_builds(self):
