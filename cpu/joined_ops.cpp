@@ -70,7 +70,7 @@ class Rows {
   }
 
   struct Joined {
-    Handler handler = nullptr;
+    u16 row = 0;
     std::size_t ops = 1;
   };
   /// The longest row that these parts, not none, begin with.
@@ -86,8 +86,11 @@ class Rows {
       }
       node = next.number;
     }
-    return {joined_[row], ops};
+    return {row, ops};
   }
+  Handler handler_of(u16 row) const { return joined_[row]; }
+  /// Has the host fetch what longest() looks at first.
+  void prefetch(u16 part, u16 next) const { __builtin_prefetch(&nodes_[place_of(first_[part], next)]); }
 
  private:
   /// Small, so that what blocks are joined by stays in the host's caches.
@@ -97,13 +100,16 @@ class Rows {
     u16 number = 0;  // 0 where there is none
     u16 row = 0;     // that ends here; 0: none does
   };
-  static constexpr unsigned kSlotBits = 15;
+  static constexpr unsigned kSlotBits = 14;
   static constexpr std::size_t kSlots = std::size_t{1} << kSlotBits;
 
+  /// The slot of this node if no other one is there.
+  static std::size_t place_of(u16 before, u16 part) {
+    return ((u64{before} << 16 | part) * 0x9E3779B97F4A7C15) >> (64 - kSlotBits);
+  }
   /// The slot of this node, or the free one where it belongs.
   std::size_t slot_of(u16 before, u16 part) const {
-    const u64 key = u64{before} << 16 | part;
-    std::size_t slot = (key * 0x9E3779B97F4A7C15) >> (64 - kSlotBits);
+    std::size_t slot = place_of(before, part);
     while (nodes_[slot].number != 0 && (nodes_[slot].part != part || nodes_[slot].before != before)) {
       slot = (slot + 1) % kSlots;
     }
@@ -112,7 +118,7 @@ class Rows {
 
   u16 new_node() {
     last_ += 1;
-    BHVM_CHECK(last_ < kSlots / 2, "the rows of joined ops need a larger table: kSlotBits, cpu/joined_ops.cpp");
+    BHVM_CHECK(last_ < kSlots * 3 / 4, "the rows of joined ops need a larger table: kSlotBits, cpu/joined_ops.cpp");
     return last_;
   }
 
@@ -169,6 +175,7 @@ void join_ops(std::span<Op> ops) {
   BHVM_CHECK(ops.size() <= kMostOps, "a block has more ops than any instructions make");
   for (std::size_t i = 0; i < ops.size(); ++i) {
     numbers[i] = ops[i].handler == nullptr ? u16{0} : tables.parts.number_of(ops[i].handler);
+    if (i > 0) tables.rows.prefetch(numbers[i - 1], numbers[i]);
   }
   const std::span parts(numbers.data(), ops.size());
   std::size_t i = 0;
@@ -180,7 +187,7 @@ void join_ops(std::span<Op> ops) {
     std::size_t joined = integer::join_stack_run(ops.subspan(i));
     if (joined == 0) {
       const Rows::Joined row = BHVM_JOINS ? tables.rows.longest(parts.subspan(i)) : Rows::Joined{};
-      ops[i].handler = row.handler != nullptr ? row.handler : tables.parts.handler_of(parts[i]);
+      ops[i].handler = row.row != 0 ? tables.rows.handler_of(row.row) : tables.parts.handler_of(parts[i]);
       joined = row.ops;
     }
     for (std::size_t k = 1; k < joined; ++k) ops[i + k].handler = tables.parts.handler_of(parts[i + k]);

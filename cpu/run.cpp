@@ -97,6 +97,7 @@ const Block* decoded_block(Cpu& cpu, PhysicalAddress address, u32 mode, const Ph
 /// The block at the next instruction, decoded under `mode`; nullptr with a fault.
 const Block* next_block(Cpu& cpu, u64 linear, u32 mode) {
   const PhysicalAddress address{cpu.s.fetch_physical | (linear & kPageOffsetMask)};
+  cpu.code->prefetch(address, mode);
   const Block* block = cpu.jump_cache_used && mode == cpu.mode ? jump_cache_at(cpu, linear) : nullptr;
   if (block == nullptr || block->page != address.page().value || block->start != address.page_offset() || block->dead) {
     block = cpu.code->find(address, mode);
