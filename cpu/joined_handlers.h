@@ -23,7 +23,7 @@ struct Straight : ByJump {
   static constexpr Handler kStraight = next;
 };
 
-// What a row is made of: steps, and these. The last three kinds, conditional jumps too, are for its end.
+// What a row is made of: steps, and jumps. None but conditional ones have something behind them in a row.
 
 template <Condition condition, JumpKind kind, bool wide>
 struct JumpIf {
