@@ -21,16 +21,15 @@ u8* allocate_memory(u64 size) {
 
 }  // namespace
 
-BlockArena::BlockArena() : memory_(allocate_memory(kBytes)) {
-  new (memory_.get()) Block(unlinked_block);
-  empty();
-}
+BlockArena::BlockArena() : memory_(allocate_memory(kBytes)) { empty(); }
 
 bool BlockArena::fits(std::size_t slots) const {
   return ends_[current_] + size_of(slots) <= (current_ + 1) * kBytes / 2;
 }
 
 Block* BlockArena::allocate(std::size_t slots) {
+  // Not before: a fork that never runs costs no memory.
+  if (ends_[current_] == begin_of(0)) new (memory_.get()) Block(unlinked_block);
   Block* const block = new (memory_.get() + ends_[current_]) Block;
   ends_[current_] += size_of(slots);
   block->slots = static_cast<u8>(slots);
