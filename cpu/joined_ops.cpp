@@ -134,8 +134,7 @@ struct Tables {
   Rows rows;
 
   Tables() : rows(fill(parts)) {
-    const bool two = dispatch() == Dispatch::kByTwoJumps;
-    const std::span<const Handler> instead = two ? two_jumps::joined_rows() : std::span<const Handler>();
+    const std::span<const Handler> instead = if_chosen(two_jumps::joined_rows());
     rows.add(integer::joined_rows(), instead);
     if (has_vector_rows()) rows.add(sse::joined_rows(), instead);
   }
@@ -149,10 +148,12 @@ struct Tables {
     return true;
 #endif
   }
+  static std::span<const Handler> if_chosen(std::span<const Handler> by_two_jumps) {
+    return dispatch() == Dispatch::kByTwoJumps ? by_two_jumps : std::span<const Handler>();
+  }
   /// Returns how many numbers there are.
   static std::size_t fill(Parts& parts) {
-    const bool two = dispatch() == Dispatch::kByTwoJumps;
-    const std::span<const Handler> instead = two ? two_jumps::joined_parts() : std::span<const Handler>();
+    const std::span<const Handler> instead = if_chosen(two_jumps::joined_parts());
     parts.add(integer::joined_parts(), instead);
     if (has_vector_rows()) parts.add(sse::joined_parts(), instead);
     return parts.size();

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <span>
 #include <utility>
 
 #include "cpu/integer/jump_handlers.h"

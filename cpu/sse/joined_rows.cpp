@@ -8,6 +8,7 @@ namespace bhvm {
   template <>                         \
   inline constexpr u16 kPartNumber<__VA_ARGS__> = number;
 #include "cpu/integer/joined_parts.inc"
+#include "cpu/sse/joined_parts.inc"
 #undef BHVM_JOINED_PART
 
 namespace sse {
@@ -19,21 +20,6 @@ constexpr Handler kParts[] = {
 #include "cpu/sse/joined_parts.inc"
 #undef BHVM_JOINED_PART
 };
-
-}  // namespace
-}  // namespace BHVM_SSE_HOST
-}  // namespace sse
-
-#define BHVM_JOINED_PART(number, ...) \
-  template <>                         \
-  inline constexpr u16 kPartNumber<__VA_ARGS__> = number;
-#include "cpu/sse/joined_parts.inc"
-#undef BHVM_JOINED_PART
-
-namespace sse {
-inline namespace BHVM_SSE_HOST {
-namespace {
-
 constexpr JoinedRow kRows[] = {
 #define BHVM_JOINED_ROW(...) row<__VA_ARGS__>(),
 #include "cpu/sse/joined_rows.inc"

@@ -86,6 +86,7 @@ class Joined(unittest.TestCase):
         self.assertEqual(sorted(f"BHVM_SHARED_HANDLER({name})" for name in (
             f"plain<{vector}>", f"plain<{vector}, Through::kSlow>", "plain<MovRegReg<u64>>",
             "plain<MovRegReg<u64>, Through::kSlow>", "plain<Push64>", "plain<Push64, Through::kSlow>",
+            "integer::call<Stack64, JumpKind::kAcross, Through::kSlow>",
             f"integer::fused<{fused}>", f"integer::fused<{fused}, Straight<plain<Push64>>>",
             f"then<MovRegReg<u64>, fused<{fused}, Straight<plain<Push64>>>>")), lines["cpu/shared_handlers.inc"])
 
