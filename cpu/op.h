@@ -55,7 +55,7 @@ using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i
   } while (0)
 /// Hands this op to another handler.
 #define BHVM_BECOME(other) [[clang::musttail]] return other(cpu, op, budget, fast)
-/// The same, with a copy of that handler here.
+/// The same, with a copy of that handler here: one shared by many would be predicted worse (docs/PERFORMANCE.md).
 #define BHVM_BECOME_INLINE(other) [[clang::always_inline]] [[clang::musttail]] return other(cpu, op, budget, fast)
 /// Leaves the dispatch and returns to Cpu::run().
 #define BHVM_LEAVE return
