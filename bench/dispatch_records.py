@@ -15,6 +15,7 @@ MAY_HAVE_ROWS = re.compile(r"(then|plain|go_in_page_by|go_across_by|integer::(ju
 TYPES = {"unsigned char": "u8", "unsigned short": "u16", "unsigned int": "u32", "unsigned long": "u64",
          "signed char": "i8", "short": "i16", "int": "i32", "long": "i64", "float": "f32", "double": "f64"}
 SCALARS = {"f32": "float", "f64": "double"}
+SMALL = re.compile(r", (RegisterOp|(?:Simple|Wide)?(?:Load|Store)Op|StoreNumberOp|JumpOp|ReturnOp|CompareOp|CompareNumberOp)>$")  # kinds of op (cpu/small_ops.h)
 
 
 def die(text):
@@ -104,12 +105,18 @@ def names_of(program):
     base = next(address for name, address in at.items() if "record_dispatch" in name)
     mangled = [name for name in at if name.startswith("_ZN4bhvm")]
     plain = run("llvm-cxxfilt-19", input="\n".join(mangled)).splitlines()
-    found = {}
+    names = {}
     for symbol, demangled in zip(mangled, plain):
         name = source_name(demangled, enums)
         if name is not None:
-            found[(at[symbol] - base) & 0x7FFFFFFF] = name
-    return found
+            names[(at[symbol] - base) & 0x7FFFFFFF] = name
+    return of_parts(names)
+
+
+def of_parts(names):
+    """Without the small kind of op. Where there is one, no other op of that handler can be joined."""
+    small = {SMALL.sub(">", name) for name in names.values() if SMALL.search(name)}
+    return {at: SMALL.sub(">", name) for at, name in names.items() if name.replace(", Op>", ">") not in small}
 
 
 # Recording.

@@ -8,8 +8,9 @@ namespace bhvm {
 
 /// base + (index << scale) + disp
 struct AddressPlain {
+  using Small = LoadOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     cpu.scratch_address = address_of(cpu, op);
     return true;
   }
@@ -19,8 +20,9 @@ inline constexpr Handler address_op_plain = plain<AddressPlain>;
 BHVM_HANDLER(address_op_immediate);
 /// base + (index << scale) + disp + [src], where src is a segment's base
 struct AddressBased {
+  using Small = WideStoreOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     cpu.scratch_address = address_of(cpu, op) + operand<u64>(cpu, op->src);
     return true;
   }

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/types.h"
+#include "base/zeroed_array.h"
 #include "cpu/op.h"
 
 namespace bhvm {
@@ -37,10 +38,14 @@ class BlockArena {
   /// nullptr for place 0.
   Block* at(u32 place) { return place == 0 ? nullptr : reinterpret_cast<Block*>(memory_.get() + place); }
 
-  /// Is there room in this half for a block of `slots` ops?
+  /// Is there room in this half for a block of `slots` slots?
   bool fits(std::size_t slots) const;
-  /// A new block, without its ops. REQUIRES: fits(slots).
+  /// A new block, without what follows its header. REQUIRES: fits(slots).
   Block* allocate(std::size_t slots);
+  /// Gives back what the newest block does not take of that many slots.
+  void trim(const Block& block) { ends_[current_] = place_of(&block) + size_of(block.slots); }
+  /// The block that this op is in.
+  const Block* block_of(const Op* op) const;
   /// Goes on in the other half; the blocks there are no more. Empty where there were none.
   Range empty_older_half();
   /// Empties both halves.
@@ -60,12 +65,17 @@ class BlockArena {
 
  private:
   static u64 begin_of(unsigned half) { return half == 0 ? sizeof(Block) : kBytes / 2; }
-  static constexpr u64 size_of(std::size_t slots) { return sizeof(Block) + slots * sizeof(Op); }
+  static constexpr u64 kAlignment = 16;
+  static constexpr u64 size_of(std::size_t slots) {
+    return (sizeof(Block) + slots * Block::kSlot + kAlignment - 1) & ~(kAlignment - 1);
+  }
+  void empty_half(unsigned half);
 
   struct Free {
     void operator()(u8* p) const { std::free(p); }
   };
   std::unique_ptr<u8, Free> memory_;
+  ZeroedArray<u64> starts_;  // a bit for each kAlignment bytes: a block begins there
   std::array<u64, 2> ends_;  // the place behind the last block of each half
   unsigned current_ = 0;
 };

@@ -213,12 +213,6 @@ std::size_t BlockBuilder::count_current() const {
   return count;
 }
 
-std::size_t BlockBuilder::data_at_end() const {
-  std::size_t count = 0;
-  while (count < notes_.size() && notes_[notes_.size() - 1 - count].data) count += 1;
-  return count;
-}
-
 void BlockBuilder::finish() {
   u16 live = rflags::kArithmetic;
   for (std::size_t i = ops_.size(); i-- > 0;) {

@@ -142,8 +142,7 @@ class BlockBuilder {
   /// Numbers the ops, drops dead flags; the ops are complete afterwards.
   void finish();
   std::vector<Op>& ops() { return ops_; }
-  /// How many of the ops, at the end, are data.
-  std::size_t data_at_end() const;
+  std::span<const OpNotes> notes() const { return notes_; }
 
  private:
   std::size_t count_current() const;

@@ -13,28 +13,28 @@
 
 namespace bhvm {
 
-/// A page offset that no block starts at.
-constexpr u16 kNowhere = 0xFFFF;
-
 const Block unlinked_block = {.count = 0x7FFFFFFF, .page = 1};
 
 namespace {
 
 /// Takes what leads to blocks that are gone out of `block`.
 void forget(Block& block, BlockArena::Range gone) {
-  const std::span code(block.ops(), block.slots - std::size_t{block.data_slots});
-  for (Op& op : code) {
-    if ((op.scale & Op::kLinked) != 0 && gone.contains(link_of(&op))) op.imm = unlinked();
+  bool transfers = true;  // does the last link lead anywhere?
+  for (const OpDetails& details : std::span(block.details_begin(), block.details)) {
+    if (!details.linked) continue;
+    const Block*& link = reinterpret_cast<Op*>(block.at_slot(details.at))->link;
+    if (gone.contains(link)) link = &unlinked_block;
+    transfers = link != &unlinked_block;
   }
-  const std::size_t transfer_slots = std::size_t{block.data_slots} - (block.straddles ? 1 : 0);
-  if (transfer_slots == 0) return;
-  auto& data = reinterpret_cast<IndirectCallData&>(*code.end());
-  if (code.back().imm == unlinked()) data.to_generation = FetchGeneration::kNever;
-  if (gone.contains(data.behind)) {
-    data.behind = &unlinked_block;
-    data.behind_generation = FetchGeneration::kNever;
+  bool has_older_target;
+  IndirectCallData* const notes = transfer_data(block, has_older_target);
+  if (notes == nullptr) return;
+  if (!transfers) notes->to_generation = FetchGeneration::kNever;
+  if (gone.contains(notes->behind)) {
+    notes->behind = &unlinked_block;
+    notes->behind_generation = FetchGeneration::kNever;
   }
-  if (transfer_slots == 2 && gone.contains(data.older_target)) data.older_target = &unlinked_block;
+  if (has_older_target && gone.contains(notes->older_target)) notes->older_target = &unlinked_block;
 }
 
 }  // namespace
@@ -137,13 +137,12 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   const std::size_t second_at = builder_.ops().size();
   if (second_size != 0) builder_.emit_data();
   builder_.finish();
-  join_ops(builder_.ops());
-  Block* block = commit(page, mode, start, static_cast<u16>(std::min<u64>(offset, kPageSize)));
+  kinds_.assign(builder_.ops().size(), OpKind::kOp);
+  if (second_size == 0) join_ops(builder_.ops(), kinds_);
+  Block* block = commit(page, mode, start, static_cast<u16>(std::min<u64>(offset, kPageSize)), second_size);
   if (second_size != 0) {
-    block->straddles = true;
-    block->second_at = static_cast<u8>(second_at);
-    block->second_size = second_size;
-    memory_.read(*second_page, block->ops() + second_at, second_size);
+    block->second_at = static_cast<u8>(second_at * sizeof(Op) / Block::kSlot);
+    memory_.read(*second_page, block->at_slot(block->second_at), second_size);
   }
   memory_.mark_code({page.value | start}, static_cast<u64>(block->end) - start);
   enter(*block);
@@ -173,7 +172,7 @@ void CodeCache::remove(Block* block) {
 
 bool CodeCache::holds_end_of(const Block* block, PhysicalAddress second_page) const {
   const u8* bytes = memory_.peek_page(second_page);
-  return bytes != nullptr && std::memcmp(bytes, block->ops() + block->second_at, block->second_size) == 0;
+  return bytes != nullptr && std::memcmp(bytes, block->at_slot(block->second_at), block->second_size) == 0;
 }
 
 bool CodeCache::revalidate(const Block* block, PhysicalAddress second_page) {
@@ -197,7 +196,7 @@ void CodeCache::throw_older_half_away() {
   for (const PhysicalAddress page : pages) pages_[page_index(page)] = 0;
   std::memset(buckets_.data(), 0, buckets_.size() * sizeof(u32));
   arena_.for_each_block([&](Block& block) {
-    if (block.dead) return;
+    if (block.dead()) return;
     forget(block, gone);
     enter(block);
   });
@@ -207,30 +206,28 @@ void CodeCache::throw_older_half_away() {
   statistics_.flushes += 1;
 }
 
-Block* CodeCache::commit(PhysicalAddress page, u32 mode, u16 start, u16 end) {
+Block* CodeCache::commit(PhysicalAddress page, u32 mode, u16 start, u16 end, u8 second_size) {
   const std::vector<Op>& ops = builder_.ops();
-  Block* block = allocate(ops.size());
+  Block* block = allocate(most_slots(ops.size()));
   block->count = builder_.instructions();
   block->mode = static_cast<u16>(mode);
-  block->data_slots = static_cast<u8>(builder_.data_at_end());
   block->page = page.value;
   block->start = start;
   block->end = end;
-  std::memcpy(static_cast<void*>(block->ops()), ops.data(), ops.size() * sizeof(Op));
+  block->second_size = second_size;
+  write_ops(ops, builder_.notes(), kinds_, *block);
+  arena_.trim(*block);
   statistics_.blocks_built += 1;
   return block;
 }
 
 void CodeCache::kill(Block* block) {
-  block->dead = true;
-  Op& first = block->ops()[0];
-  first.page_offset = block->start;
-  first.rest = static_cast<u8>(block->count - 1);
-  first.handler = leave_dead_block;
+  const_cast<Op*>(block->ops())->handler = leave_dead_block;
   u32* link = &bucket_of(block);
   while (arena_.at(*link) != block) link = &arena_.at(*link)->next_in_bucket;
   *link = block->next_in_bucket;
-  block->start = kNowhere;         // no indirect jump takes it any more,
+  block->end = block->start;
+  block->start = Block::kNowhere;  // no indirect jump takes it any more,
   mmu_.renew_fetch_generations();  // nor one that noted where it leads
   statistics_.blocks_killed += 1;
 }

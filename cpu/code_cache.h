@@ -19,6 +19,7 @@
 #include "cpu/block_builder.h"
 #include "cpu/decoded_shapes.h"
 #include "cpu/op.h"
+#include "cpu/small_ops.h"
 #include "softmmu/guest_memory.h"
 #include "softmmu/mmu.h"
 
@@ -87,7 +88,7 @@ class CodeCache final : public MemoryObserver {
   Decoded decode_joined(const u8* first, std::size_t first_size, PhysicalAddress second_page, u16 page_offset, u32 mode,
                         Instruction*& insn);
   void translate(const Instruction& insn, bool straddles);
-  Block* commit(PhysicalAddress page, u32 mode, u16 start, u16 end);
+  Block* commit(PhysicalAddress page, u32 mode, u16 start, u16 end, u8 second_size);
   void enter(Block& block);
   void remove(Block* block);
   Block* allocate(std::size_t slots);
@@ -98,6 +99,7 @@ class CodeCache final : public MemoryObserver {
   GuestMemory& memory_;
   DecodedShapes* decoder_ = nullptr;  // of the thread that builds a block, while it does
   BlockBuilder builder_;
+  std::vector<OpKind> kinds_;  // what its ops become
   ZeroedArray<u32> buckets_;
   ZeroedArray<u32> pages_;  // the place of the first block of each RAM page
   std::vector<PhysicalAddress> pages_in_use_;

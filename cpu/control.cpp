@@ -1,5 +1,8 @@
 #include "cpu/control.h"
 
+#include <algorithm>
+
+#include "base/check.h"
 #include "base/planted_fault.h"
 #include "cpu/string_rounds.h"
 
@@ -14,19 +17,55 @@ void synchronise(Cpu& cpu, i64 unspent) {
 
 u64 rip_mask(const Cpu& cpu) { return cpu.code64() ? ~u64{0} : 0xFFFFFFFF; }
 
+/// To `target`, an offset from the page's start.
+void leave_to_link(Cpu& cpu, const Op* op, i64 budget, i32 target) {
+  synchronise(cpu, budget + static_cast<i64>(link_of(op)->count));
+  cpu.s.rip = (cpu.page_base + static_cast<u64>(i64{target})) & rip_mask(cpu);
+  cpu.link = &const_cast<Op*>(op)->link;
+  cpu.leave = Leave::kJump;
+}
+
+/// Those of a small op.
+const OpDetails& details_of(const Cpu& cpu, const Op* op) {
+  const Block* const block = cpu.code->arena().block_of(op);
+  const auto at = static_cast<std::size_t>(reinterpret_cast<const u8*>(op) - block->at_slot(0)) / Block::kSlot;
+  const OpDetails* const found = std::find_if(block->details_begin(), block->details_end(),
+                                              [&](const OpDetails& details) { return details.at == at; });
+  BHVM_CHECK(found != block->details_end(), "an op that can fault has no details");
+  return *found;
+}
+
+void leave_fault_at(Cpu& cpu, i64 budget, u64 page_offset, i64 rest, bool stack_segment) {
+  synchronise(cpu, budget + rest + 1);
+  cpu.s.rip = (cpu.page_base + page_offset) & rip_mask(cpu);
+  const bool missed = planted(PlantedFault::kStackFaultVector);
+  if (cpu.fault.non_canonical && stack_segment && !missed) cpu.fault.vector = vector::kStackFault;
+  cpu.link = nullptr;
+  cpu.leave = Leave::kFault;
+}
+
 }  // namespace
 
 BHVM_HANDLER(leave_linked) {
-  synchronise(cpu, budget + static_cast<i64>(link_of(op)->count));
-  cpu.s.rip = (cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))) & rip_mask(cpu);
-  cpu.link = reinterpret_cast<const Block**>(const_cast<i64*>(&op->imm));
-  cpu.leave = Leave::kJump;
+  leave_to_link(cpu, op, budget, op->disp);
+  BHVM_LEAVE;
+}
+BHVM_HANDLER(leave_linked_jump) {
+  leave_to_link(cpu, op, budget, as<JumpOp>(op)->disp);
+  BHVM_LEAVE;
+}
+BHVM_HANDLER(leave_linked_compare) {
+  leave_to_link(cpu, op, budget, static_cast<i32>(details_of(cpu, op).page_offset));
   BHVM_LEAVE;
 }
 
 BHVM_HANDLER(leave_unnoted) {
-  const_cast<TransferData*>(reinterpret_cast<const TransferData*>(op + 1))->to_generation = FetchGeneration::kNever;
+  data_behind<Op>(op).to_generation = FetchGeneration::kNever;
   BHVM_BECOME(leave_linked);
+}
+BHVM_HANDLER(leave_unnoted_jump) {
+  data_behind<JumpOp>(op).to_generation = FetchGeneration::kNever;
+  BHVM_BECOME(leave_linked_jump);
 }
 
 BHVM_HANDLER(leave_indirect) {
@@ -53,8 +92,9 @@ BHVM_HANDLER(leave_unlinked_masked) {
 }
 
 BHVM_HANDLER(leave_dead_block) {
-  synchronise(cpu, budget + op->rest + 1);
-  cpu.s.rip = (cpu.page_base + op->page_offset) & rip_mask(cpu);
+  const Block* const block = Block::of_first(op);
+  synchronise(cpu, budget + block->count);
+  cpu.s.rip = (cpu.page_base + block->first_byte()) & rip_mask(cpu);
   cpu.link = nullptr;
   cpu.leave = Leave::kJump;
   BHVM_LEAVE;
@@ -84,14 +124,12 @@ BHVM_HANDLER(leave_for_another_round) {
 }
 
 BHVM_HANDLER(leave_fault) {
-  synchronise(cpu, budget + op->rest + 1);
-  cpu.s.rip = (cpu.page_base + op->page_offset) & rip_mask(cpu);
-  const bool missed = planted(PlantedFault::kStackFaultVector);
-  if (cpu.fault.non_canonical && (op->scale & Op::kStackSegment) != 0 && !missed) {
-    cpu.fault.vector = vector::kStackFault;
-  }
-  cpu.link = nullptr;
-  cpu.leave = Leave::kFault;
+  leave_fault_at(cpu, budget, op->page_offset, op->rest, (op->scale & Op::kStackSegment) != 0);
+  BHVM_LEAVE;
+}
+BHVM_HANDLER(leave_fault_of_small) {
+  const OpDetails& details = details_of(cpu, op);
+  leave_fault_at(cpu, budget, details.page_offset, details.rest, details.stack_segment != 0);
   BHVM_LEAVE;
 }
 

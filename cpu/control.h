@@ -12,11 +12,26 @@
 
 namespace bhvm {
 
-/// Leaves towards page_base + disp, when the budget has already paid for the block that the link in op->imm leads to;
-/// the link wants to point there.
+/// Leaves towards a jump's target, when the budget has already paid for the block to which the op's link leads; the
+/// link wants to lead there.
 BHVM_HANDLER(leave_linked);
+BHVM_HANDLER(leave_linked_jump);
+BHVM_HANDLER(leave_linked_compare);
+template <class Kind>
+inline constexpr Handler leave_linked_of = leave_linked;
+template <>
+inline constexpr Handler leave_linked_of<JumpOp> = leave_linked_jump;
+template <>
+inline constexpr Handler leave_linked_of<CompareOp> = leave_linked_compare;
+template <>
+inline constexpr Handler leave_linked_of<CompareNumberOp> = leave_linked_compare;
 /// The same of a call that may have noted where its link leads: that is void when the link is another one.
 BHVM_HANDLER(leave_unnoted);
+BHVM_HANDLER(leave_unnoted_jump);
+template <class Kind>
+inline constexpr Handler leave_unnoted_of = leave_unnoted;
+template <>
+inline constexpr Handler leave_unnoted_of<JumpOp> = leave_unnoted_jump;
 /// Leaves towards cpu.s.rip, already set; the jump cache wants to know.
 BHVM_HANDLER(leave_indirect);
 /// First op of a block that was killed: leaves before anything of it has run.
@@ -29,22 +44,29 @@ BHVM_HANDLER(leave_unlinked);
 /// The same; the address is truncated to 32 bits (imm is the mask).
 BHVM_HANDLER(leave_unlinked_masked);
 
-/// What an unlinked jump's op->imm holds.
-inline i64 unlinked() { return reinterpret_cast<i64>(&unlinked_block); }
 /// Gives the op a link, which leads nowhere yet.
 inline void make_linked(Op& op) {
-  op.imm = unlinked();
+  op.link = &unlinked_block;
   op.scale |= Op::kLinked;
 }
-BHVM_INLINE const Block* link_of(const Op* op) { return reinterpret_cast<const Block*>(op->imm); }
+/// All kinds of op that have a link have it at the same place.
+static_assert(offsetof(Op, link) == offsetof(JumpOp, link) && offsetof(Op, link) == offsetof(CompareOp, link) &&
+              offsetof(Op, link) == offsetof(CompareNumberOp, link));
+BHVM_INLINE const Block* link_of(const Op* op) { return op->link; }
+
+/// What a call or an indirect jump of this kind notes.
+template <class Kind>
+BHVM_INLINE TransferData& data_behind(const Op* op) {
+  return *reinterpret_cast<TransferData*>(const_cast<Op*>(behind<Kind>(op)));
+}
 
 /// Takes the link of a jump inside the page.
-#define BHVM_JUMP_IN_PAGE                                     \
-  do {                                                        \
-    const Block* const bhvm_block = link_of(op);              \
-    budget -= static_cast<i64>(bhvm_block->count);            \
-    if (BHVM_UNLIKELY(budget < 0)) BHVM_BECOME(leave_linked); \
-    BHVM_CONTINUE(bhvm_block->ops());                         \
+#define BHVM_JUMP_IN_PAGE                                                \
+  do {                                                                   \
+    const Block* const bhvm_block = link_of(op);                         \
+    budget -= static_cast<i64>(bhvm_block->count);                       \
+    if (BHVM_UNLIKELY(budget < 0)) BHVM_BECOME(leave_linked_of<OpType>); \
+    BHVM_CONTINUE(bhvm_block->ops());                                    \
   } while (0)
 
 /// Does the fetch TLB lead from the linear address `target` to the page of `block`?
@@ -67,14 +89,15 @@ BHVM_INLINE void enter_page(Cpu& cpu, u64 target, const Block* block) {
 }
 
 /// Takes the link of a jump to another page; `target` is its linear address.
-#define BHVM_JUMP_ACROSS(target)                                                                               \
-  do {                                                                                                         \
-    const Block* const bhvm_block = link_of(op);                                                               \
-    const u64 bhvm_target = (target);                                                                          \
-    budget -= static_cast<i64>(bhvm_block->count);                                                             \
-    if (BHVM_UNLIKELY(budget < 0 || !fetch_leads_to(cpu, bhvm_target, bhvm_block))) BHVM_BECOME(leave_linked); \
-    enter_page(cpu, bhvm_target, bhvm_block);                                                                  \
-    BHVM_CONTINUE(bhvm_block->ops());                                                                          \
+#define BHVM_JUMP_ACROSS(target)                                                    \
+  do {                                                                              \
+    const Block* const bhvm_block = link_of(op);                                    \
+    const u64 bhvm_target = (target);                                               \
+    budget -= static_cast<i64>(bhvm_block->count);                                  \
+    if (BHVM_UNLIKELY(budget < 0 || !fetch_leads_to(cpu, bhvm_target, bhvm_block))) \
+      BHVM_BECOME(leave_linked_of<OpType>);                                         \
+    enter_page(cpu, bhvm_target, bhvm_block);                                       \
+    BHVM_CONTINUE(bhvm_block->ops());                                               \
   } while (0)
 
 /// What the jump cache has where the linear address `target` belongs: any block of the current mode.
@@ -123,13 +146,13 @@ enum class JumpKind : u8 {
 JumpKind jump_kind(u32 mode, i64 target);
 
 /// Goes on to the block behind this one, in this page or (in 64-bit code) in another.
-template <class Onward>
+template <class Onward, class OpType = Op>
 BHVM_HANDLER(go_in_page_by) {
   BHVM_JUMP_IN_PAGE;
 }
-template <class Onward>
+template <class Onward, class OpType = Op>
 BHVM_HANDLER(go_across_by) {
-  BHVM_JUMP_ACROSS(cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp)));
+  BHVM_JUMP_ACROSS(cpu.page_base + static_cast<u64>(i64{as<OpType>(op)->disp}));
 }
 template <>
 BHVM_HANDLER(go_in_page_by<ByJump>);

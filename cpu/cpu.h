@@ -1,8 +1,9 @@
 // Cpu: the interpreter's working state, laid out for its handlers.
 //
-// The architectural state stands first, so that a handler reaches every register by a 16-bit offset from the CPU.
-// Behind it stand what handlers use as further operands (zero, scratch), the lazily kept flags, and caches: the fast
-// TLB of the current data mode, the code cache, the jump cache. Nothing behind `s` is guest state between runs.
+// The general registers and what else addresses are made of (zero, scratch) stand first, in reach of an offset of 8
+// bits, then the rest of the architectural state, in reach of one of 16. Behind it stand further operands, the lazily
+// kept flags, and caches: the fast TLB of the current data mode, the code cache, the jump cache. Nothing but `s` is
+// guest state between runs.
 //
 // run() retires instructions until its limit, HLT, or an instruction that touched a device or needs the board's
 // attention; between two runs every fact about the guest is in `s` and in the MMU's TLB. How a run is cut into calls
@@ -67,12 +68,12 @@ struct PagingRegisters {
 };
 
 struct Cpu {
-  // ---- guest state and operands (offsets fit Op's fields) ----
-  CpuState s;
+  // ---- operands (the offsets of what addresses are made of fit 8 bits, all others 16) ----
   u64 zero = 0;             // base or index of an address without one
   u64 page_base = 0;        // linear address of the page instructions are fetched from
   u64 scratch_address = 0;  // an address computed by an earlier op of the same instruction
   u64 scratch = 0;
+  CpuState s;  // guest state, general registers first
   Xmm scratch_xmm;
   u64 discard = 0;  // destination of a result nobody reads
   LazyFlags flags;  // the arithmetic flags; s.rflags holds the others
@@ -106,10 +107,7 @@ struct Cpu {
   /// where it goes (cpu/integer/jump_handlers.h).
   std::array<TransferData*, kReturnDepth> returns{};
   u32 return_top = 0;
-  struct {
-    Op call;
-    TransferData data;
-  } no_return;  // for a return without a call
+  TransferData no_return;  // for a return without a call
 
   ZeroedArray<u32> jump_cache{kJumpCacheEntries};
   bool jump_cache_used = false;

@@ -8,29 +8,36 @@
 namespace bhvm {
 namespace {
 
-/// The parts, found by a hash of the handler.
+/// The parts, found by a hash of the handler that translators give them.
 class Parts {
  public:
   /// `instead`: the handlers to give them, from the next number on; none: those that they have.
-  void add(std::span<const Handler> parts, std::span<const Handler> instead) {
-    for (const Handler part : parts) {
+  void add(std::span<const JoinedPart> parts, std::span<const Handler> instead) {
+    for (const JoinedPart& part : parts) {
       const u16 number = static_cast<u16>(handlers_.size());
       BHVM_CHECK(number < kSlots / 2, "the parts of joined ops need a larger table: kSlotBits, cpu/joined_ops.cpp");
-      slots_[slot_of(part)] = {part, number};
-      handlers_.push_back(instead.empty() ? part : instead[number - 1u]);
+      slots_[slot_of(part.translated)] = {part.translated, number, part.kind, takes_any_imm(part.kind, part.imm_size)};
+      handlers_.push_back(instead.empty() ? part.handler : instead[number - 1u]);
     }
   }
 
-  /// The number of the part that goes on by this handler when it is by one jump; 0 when there is none.
-  u16 number_of(Handler handler) const { return slots_[slot_of(handler)].number; }
+  /// The number of the part that this op is, and its kind; 0 when it is none.
+  u16 number_of(const Op& op, OpKind& kind) const {
+    const Slot& slot = slots_[slot_of(op.handler)];
+    if (slot.number == 0 || !fits(op, slot.kind, slot.any_imm)) return 0;
+    kind = slot.kind;
+    return slot.number;
+  }
   /// The handler of a part that stands alone.
   Handler handler_of(u16 number) const { return handlers_[number]; }
   std::size_t size() const { return handlers_.size(); }
 
  private:
   struct Slot {
-    Handler handler = nullptr;
+    Handler translated = nullptr;
     u16 number = 0;
+    OpKind kind = OpKind::kOp;
+    bool any_imm = false;
   };
   static constexpr unsigned kSlotBits = 12;
   static constexpr std::size_t kSlots = std::size_t{1} << kSlotBits;
@@ -38,7 +45,7 @@ class Parts {
   /// The slot of this one, or the free one where it belongs.
   std::size_t slot_of(Handler handler) const {
     std::size_t slot = (reinterpret_cast<std::uintptr_t>(handler) * 0x9E3779B97F4A7C15) >> (64 - kSlotBits);
-    while (slots_[slot].number != 0 && slots_[slot].handler != handler) slot = (slot + 1) % kSlots;
+    while (slots_[slot].number != 0 && slots_[slot].translated != handler) slot = (slot + 1) % kSlots;
     return slot;
   }
 
@@ -169,13 +176,13 @@ std::span<const Handler> joined_rows() { return {}; }
 }  // namespace two_jumps
 #endif
 
-void join_ops(std::span<Op> ops) {
+void join_ops(std::span<Op> ops, std::span<OpKind> kinds) {
   static const Tables tables;
   constexpr std::size_t kMostOps = 256;
   std::array<u16, kMostOps> numbers;
   BHVM_CHECK(ops.size() <= kMostOps, "a block has more ops than any instructions make");
   for (std::size_t i = 0; i < ops.size(); ++i) {
-    numbers[i] = ops[i].handler == nullptr ? u16{0} : tables.parts.number_of(ops[i].handler);
+    numbers[i] = ops[i].handler == nullptr ? u16{0} : tables.parts.number_of(ops[i], kinds[i]);
     if (i > 0) tables.rows.prefetch(numbers[i - 1], numbers[i]);
   }
   const std::span parts(numbers.data(), ops.size());

@@ -12,26 +12,35 @@
 
 #include "cpu/dispatch.h"
 #include "cpu/op.h"
+#include "cpu/small_ops.h"
 
 namespace bhvm {
 
 inline constexpr std::size_t kMostJoined = 6;
 
-/// Ops that share a dispatch: the numbers of `count` parts, at least two, and the handler of the first op then. Parts
-/// are numbered from 1 on, those of integer::joined_parts() before those of sse::joined_parts().
+/// What may be joined.
+struct JoinedPart {
+  Handler translated = nullptr;  // the handler that translators give it, which goes on by one jump
+  Handler handler = nullptr;     // the same of an op of the kind that it is in a block
+  OpKind kind = OpKind::kOp;
+  u8 imm_size = sizeof(Op::imm);  // how many bytes of its immediate count
+};
+
+/// Ops that share a dispatch: the numbers of `count` parts, at least two, and the handler of the first op then, of
+/// their kinds. Parts are numbered from 1 on, those of integer::joined_parts() before those of sse::joined_parts().
 struct JoinedRow {
   std::array<u16, kMostJoined> parts{};
   u16 count = 0;
   Handler joined = nullptr;
 };
 
-/// To be called last on a block's ops, whose handlers go on by one jump; data among them have nullptr or a block there.
-/// From the front on, the longest row that fits is taken. Then each part has the handler that goes on as dispatch()
-/// says.
-void join_ops(std::span<Op> ops);
+/// To be called last on a block's ops, as translators write them; data among them have nullptr as their handler. From
+/// the front on, the longest row that fits is taken. Each part then has the handler that goes on as dispatch() says,
+/// and in `kinds`, as many as `ops` and all kOp, is which kind of op it is for.
+void join_ops(std::span<Op> ops, std::span<OpKind> kinds);
 
 namespace integer {
-std::span<const Handler> joined_parts();
+std::span<const JoinedPart> joined_parts();
 std::span<const JoinedRow> joined_rows();
 
 /// Joins a run of pushes or pops at the front; returns how many ops that were, 0 when there is none.
@@ -40,7 +49,7 @@ std::size_t join_stack_run(std::span<Op> ops);
 
 namespace sse {
 /// Those with a vector instruction among them: for the best kind of host that the build knows (cpu/sse/vector.h) alone.
-std::span<const Handler> joined_parts();
+std::span<const JoinedPart> joined_parts();
 std::span<const JoinedRow> joined_rows();
 }  // namespace sse
 

@@ -112,8 +112,8 @@ void Cpu::flush_tlb_page(u64 linear) {
 }
 
 void Cpu::flush_jump_cache() {
-  no_return.data = {.behind = &unlinked_block};
-  returns.fill(&no_return.data);
+  no_return = {.behind = &unlinked_block};
+  returns.fill(&no_return);
   if (!jump_cache_used) return;
   std::memset(jump_cache.data(), 0, jump_cache.size() * sizeof(u32));
   jump_cache_used = false;

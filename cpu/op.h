@@ -10,6 +10,8 @@
 // cpu.fast in a register: whoever changes that inside a block takes it anew.
 #pragma once
 
+#include <cstddef>
+
 #include "base/types.h"
 
 #if BHVM_TAIL_CALLS && defined(__clang__) && __has_attribute(musttail) && __has_attribute(preserve_none)
@@ -102,7 +104,7 @@ bool record_unjoined();
 #endif
 
 /// Goes on with the next op of the block.
-#define BHVM_NEXT BHVM_CONTINUE(op + 1)
+#define BHVM_NEXT BHVM_CONTINUE(behind<OpType>(op))
 
 #define BHVM_LIKELY(x) __builtin_expect(static_cast<bool>(x), 1)
 #define BHVM_UNLIKELY(x) __builtin_expect(static_cast<bool>(x), 0)
@@ -116,14 +118,20 @@ BHVM_INLINE void settle(T& value) {
 }
 
 /// Operand fields hold byte offsets into struct Cpu: general registers (also AH..BH), XMM registers, scratch.
+///
+/// This is what translators write. Those of what is frequent become smaller ones in a block (cpu/small_ops.h), so ops
+/// are of several sizes there; each handler knows that of its own.
 struct Op {
   /// In `scale`: the address is relative to SS, so a non-canonical one is #SS, not #GP.
   static constexpr u8 kStackSegment = 0x80;
-  /// In `scale`: imm is the link to a block.
+  /// In `scale`: the op has a link.
   static constexpr u8 kLinked = 0x40;
 
   Handler handler = nullptr;
-  i64 imm = 0;   // immediate; for jumps the link to the next block
+  union {
+    i64 imm = 0;        // immediate
+    const Block* link;  // of jumps: the block where it leads, which is `unlinked_block` at first
+  };
   i32 disp = 0;  // displacement; for jumps the target as an offset from the page's start
   u16 dst = 0;
   u16 src = 0;
@@ -135,13 +143,27 @@ struct Op {
 };
 static_assert(sizeof(Op) == 32);
 
+/// The kind of the op of a handler that has no template parameter of this name.
+using OpType = Op;
+
+/// An op as the kind that it is.
+template <class Kind>
+const Kind* as(const Op* op) {
+  return reinterpret_cast<const Kind*>(op);
+}
+/// What stands behind an op of this kind.
+template <class Kind>
+const Op* behind(const Op* op) {
+  return reinterpret_cast<const Op*>(as<Kind>(op) + 1);
+}
+
 /// What a call or an indirect jump notes behind its op. A block alone is advice; with an address it is relied on while
 /// the number stands. It begins with 0 when the block is built, where an op has its handler.
 struct TransferData {
-  u64 to = 0;             // the linear address at which the link in the op's imm was the block ...
+  u64 to = 0;             // the linear address at which the op's link was the block ...
   u32 to_generation = 0;  // ... in the fetch table of this number (softmmu/fast_tlb.h)
   u32 behind_generation = 0;
-  u64 behind_at = 0;              // of a call: the same of the return address ...
+  u64 behind_at = 0;              // of a call: the same of the return address, whose place in the page it is always ...
   const Block* behind = nullptr;  // ... and the block there; of a jump: where it went before it went to the link
 };
 static_assert(sizeof(TransferData) <= sizeof(Op));
@@ -150,27 +172,51 @@ struct IndirectCallData : TransferData {
 };
 static_assert(sizeof(IndirectCallData) <= 2 * sizeof(Op));
 
+/// What a small op has no room for (cpu/small_ops.h), and nobody needs while all goes well. Those of a block stand at
+/// its end, in the order of their ops.
+struct OpDetails {
+  u32 page_offset : 12;   // as Op::page_offset; of a conditional jump the target
+  u32 at : 10;            // where the op is, in slots
+  u32 linked : 1;         // as Op::kLinked: for these, larger ops have details, too
+  u32 stack_segment : 1;  // as Op::kStackSegment
+  u32 rest : 8;           // as Op::rest
+};
+static_assert(sizeof(OpDetails) == 4);
+
 /// A run of ops decoded from one physical page. Lives in the code cache; ops follow the header in memory.
 struct Block {
-  u32 count = 0;           // instructions: what the budget pays at entry
-  u16 mode = 0;            // the mode key it was decoded under (cpu/mode.h)
-  u8 slots = 0;            // ops, with the data among them
-  u8 data_slots = 0;       // of these at the end: the last op's TransferData, a second page's bytes
-  u64 page = 0;            // physical page address
-  u16 start = 0;           // page offset of the first byte; of a dead block one that no address has
-  u16 end = 0;             // page offset behind the last byte (4096 at most)
-  bool dead = false;       // invalidated: its first op leaves at once
-  bool straddles = false;  // one instruction that crosses into another page: its first op checks the bytes there
-  u8 second_at = 0;        // of a straddling block: the op slot that holds the bytes taken from the second page ...
-  u8 second_size = 0;      // ... and how many they are
-  u32 next_in_page = 0;    // lists of the code cache: places in its arena, 0 at the end
+  /// The unit of what stands behind the header, in bytes.
+  static constexpr std::size_t kSlot = 8;
+  /// As `start`: no page offset.
+  static constexpr u16 kNowhere = 0xFFFF;
+
+  u32 count = 0;         // instructions: what the budget pays at entry
+  u16 mode = 0;          // the mode key it was decoded under (cpu/mode.h)
+  u16 start = 0;         // page offset of the first byte; of a dead block kNowhere, so that nobody finds it
+  u64 page = 0;          // physical page address
+  u16 end = 0;           // page offset behind the last byte (4096 at most); of a dead block of its first byte
+  u16 slots = 0;         // of all that follows: ops, data, details
+  u8 data_slots = 0;     // behind the ops: the last op's TransferData, a second page's bytes
+  u8 details = 0;        // how many
+  u8 second_at = 0;      // of a straddling block: the slot that holds the bytes taken from the second page ...
+  u8 second_size = 0;    // ... and how many they are, else 0
+  u32 next_in_page = 0;  // lists of the code cache: places in its arena, 0 at the end
   u32 next_in_bucket = 0;
 
-  Op* ops() { return reinterpret_cast<Op*>(this + 1); }
-  const Op* ops() const { return reinterpret_cast<const Op*>(this + 1); }
+  u8* at_slot(std::size_t slot) { return reinterpret_cast<u8*>(this + 1) + slot * kSlot; }
+  const u8* at_slot(std::size_t slot) const { return reinterpret_cast<const u8*>(this + 1) + slot * kSlot; }
+  const Op* ops() const { return reinterpret_cast<const Op*>(at_slot(0)); }
   /// The block whose first op this is.
   static const Block* of_first(const Op* op) { return reinterpret_cast<const Block*>(op) - 1; }
+  const OpDetails* details_begin() const { return details_end() - details; }
+  const OpDetails* details_end() const { return reinterpret_cast<const OpDetails*>(at_slot(slots)); }
+
+  /// Invalidated: its first op leaves at once.
+  bool dead() const { return start == kNowhere; }
+  /// One instruction that crosses into another page: its first op checks the bytes there.
+  bool straddles() const { return second_size != 0; }
+  u16 first_byte() const { return dead() ? end : start; }
 };
-static_assert(sizeof(Block) % alignof(Op) == 0);
+static_assert(sizeof(Block) == 32);
 
 }  // namespace bhvm

@@ -18,7 +18,7 @@ constexpr u64 kMostAtOnce = 0x40000000;
 
 /// A straddling block has just been checked: its first op is left out.
 void dispatch(Cpu& cpu, const Block* block, i64 budget) {
-  const Op* op = block->ops() + (block->straddles ? 1 : 0);
+  const Op* op = block->ops() + (block->straddles() ? 1 : 0);
   BHVM_RECORD(nullptr, false);  // it follows no handler
   BHVM_RECORD(op->handler, false);
 #if BHVM_DISPATCH_BY_TAIL_CALL
@@ -99,11 +99,11 @@ const Block* next_block(Cpu& cpu, u64 linear, u32 mode) {
   const PhysicalAddress address{cpu.s.fetch_physical | (linear & kPageOffsetMask)};
   cpu.code->prefetch(address, mode);
   const Block* block = cpu.jump_cache_used && mode == cpu.mode ? jump_cache_at(cpu, linear) : nullptr;
-  if (block == nullptr || block->page != address.page().value || block->start != address.page_offset() || block->dead) {
+  if (block == nullptr || block->page != address.page().value || block->start != address.page_offset()) {
     block = cpu.code->find(address, mode);
   }
   if (block == nullptr) block = decoded_block(cpu, address, mode, nullptr);
-  if (BHVM_LIKELY(block != nullptr && !block->straddles)) return block;
+  if (BHVM_LIKELY(block != nullptr && !block->straddles())) return block;
   if (block != nullptr || cpu.code->needs_second_page()) {
     PhysicalAddress second;
     if (!translate_second_page(cpu, linear, second)) return nullptr;

@@ -16,8 +16,8 @@ using namespace integer;
 namespace integer {
 namespace {
 
-constexpr Handler kParts[] = {
-#define BHVM_JOINED_PART(number, ...) joined_handler<ByJump, __VA_ARGS__>(),
+constexpr JoinedPart kParts[] = {
+#define BHVM_JOINED_PART(number, ...) part<__VA_ARGS__>(),
 #include "cpu/integer/joined_parts.inc"
 #undef BHVM_JOINED_PART
 };
@@ -29,7 +29,7 @@ constexpr JoinedRow kRows[] = {
 
 }  // namespace
 
-std::span<const Handler> joined_parts() { return kParts; }
+std::span<const JoinedPart> joined_parts() { return kParts; }
 std::span<const JoinedRow> joined_rows() { return kRows; }
 
 }  // namespace integer

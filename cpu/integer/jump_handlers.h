@@ -11,24 +11,24 @@ namespace bhvm::integer {
 
 // Unconditional.
 
-BHVM_INLINE u64 direct_target(const Cpu& cpu, const Op* op, bool wide) {
+BHVM_INLINE u64 direct_target(const Cpu& cpu, const auto* op, bool wide) {
   const u64 target = cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp));
   return wide ? target : target & 0xFFFFFFFF;
 }
 
 /// Takes op's link, by the kind of jump.
-#define BHVM_JUMP_DIRECT(kind, wide)                    \
-  do {                                                  \
-    if constexpr ((kind) == JumpKind::kInPage) {        \
-      BHVM_JUMP_IN_PAGE;                                \
-    } else if constexpr ((kind) == JumpKind::kAcross) { \
-      BHVM_JUMP_ACROSS(direct_target(cpu, op, (wide))); \
-    } else {                                            \
-      BHVM_BECOME(leave_unlinked);                      \
-    }                                                   \
+#define BHVM_JUMP_DIRECT(kind, wide)                                \
+  do {                                                              \
+    if constexpr ((kind) == JumpKind::kInPage) {                    \
+      BHVM_JUMP_IN_PAGE;                                            \
+    } else if constexpr ((kind) == JumpKind::kAcross) {             \
+      BHVM_JUMP_ACROSS(direct_target(cpu, as<OpType>(op), (wide))); \
+    } else {                                                        \
+      BHVM_BECOME(leave_unlinked);                                  \
+    }                                                               \
   } while (0)
 
-template <JumpKind kind, bool wide, class Onward = ByJump>
+template <JumpKind kind, bool wide, class Onward = ByJump, class OpType = Op>
 BHVM_HANDLER(jump) {
   BHVM_JUMP_DIRECT(kind, wide);
 }
@@ -59,10 +59,6 @@ BHVM_INLINE bool acceptable(Cpu& cpu, u64& target) {
 template <bool wide, bool alone, Through through>
 inline constexpr bool kHot = wide && !alone && through == Through::kTlb;
 
-BHVM_INLINE TransferData& data_behind(const Op* op) {
-  return *reinterpret_cast<TransferData*>(const_cast<Op*>(op + 1));
-}
-
 /// Notes that the link of `op` is the block at `target` now.
 BHVM_INLINE void note_target(const Cpu& cpu, TransferData& data, u64 target) {
   data.to = target;
@@ -83,7 +79,7 @@ BHVM_INLINE const Block* known_target(const Cpu& cpu, const Op* op, u64 target, 
       if (!leads_to(cpu, target, block)) return nullptr;
     }
     older_target = newest;
-    const_cast<Op*>(op)->imm = reinterpret_cast<i64>(block);
+    const_cast<Op*>(op)->link = block;
   }
   note_target(cpu, data, target);
   return block;
@@ -101,7 +97,7 @@ BHVM_HANDLER(jump_indirect) {
   }
   u64 target = value;
   if constexpr (kHot<wide, alone, through>) {
-    TransferData& data = data_behind(op);
+    TransferData& data = data_behind<Op>(op);
     const Block* const block = known_target(cpu, op, target, data, data.behind);
     if (BHVM_UNLIKELY(block == nullptr)) BHVM_BECOME((jump_indirect<wide, memory, alone, Through::kSlow>));
     BHVM_ENTER_CACHED(target, block);
@@ -113,11 +109,11 @@ BHVM_HANDLER(jump_indirect) {
 
 // Conditional.
 
-template <Condition condition, JumpKind kind, bool wide, class NotTaken = ByJump>
+template <Condition condition, JumpKind kind, bool wide, class NotTaken = ByJump, class OpType = Op>
 BHVM_HANDLER(jump_if) {
   if (holds<condition>(cpu.flags)) {
     using Onward [[maybe_unused]] = typename NotTaken::IfTaken;
-    budget += op->rest;
+    budget += as<OpType>(op)->rest;
     BHVM_JUMP_DIRECT(kind, wide);
   }
   using Onward [[maybe_unused]] = NotTaken;
@@ -142,19 +138,24 @@ struct FuseTest {
   using Alu = Test;
 };
 
-BHVM_INLINE u32 fused_immediate(const Op* op) {
-  return static_cast<u32>(op->base) | (static_cast<u32>(op->index) << 16);
-}
+BHVM_INLINE i32 compared_number(const Op* op) { return static_cast<i32>(op->base | static_cast<u32>(op->index) << 16); }
+BHVM_INLINE i32 compared_number(const CompareNumberOp* op) { return op->imm; }
 
 template <Condition condition, class Fuse, class T, bool immediate_operand, bool flags_behind,
-          JumpKind kind = JumpKind::kInPage, class NotTaken = ByJump>
+          JumpKind kind = JumpKind::kInPage, class NotTaken = ByJump, class OpType = Op>
 BHVM_HANDLER(fused) {
-  const T a = operand<T>(cpu, op->dst);
-  const T b = immediate_operand ? static_cast<T>(static_cast<i32>(fused_immediate(op))) : operand<T>(cpu, op->src);
+  const auto* const compare = as<OpType>(op);
+  const T a = operand<T>(cpu, compare->dst);
+  T b;
+  if constexpr (immediate_operand) {
+    b = static_cast<T>(compared_number(compare));
+  } else {
+    b = operand<T>(cpu, compare->src);
+  }
   if (Fuse::template test<condition, T>(a, b)) {
     using Onward [[maybe_unused]] = typename NotTaken::IfTaken;
     Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
-    budget += op->rest;
+    budget += as<OpType>(op)->rest;
     BHVM_JUMP_DIRECT(kind, true);
   }
   if constexpr (flags_behind) Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
@@ -166,49 +167,52 @@ BHVM_HANDLER(fused) {
 
 /// May a return to `target` be the one of the call that `data` stands behind, by its place in the page?
 BHVM_INLINE bool returns_behind(const TransferData& data, u64 target) {
-  const Op* const op = reinterpret_cast<const Op*>(&data) - 1;
-  return ((target ^ op->dst) & kPageOffsetMask) == 0;
+  return ((target ^ data.behind_at) & kPageOffsetMask) == 0;
 }
 
 /// A call is on its way: its return asks here first.
-BHVM_INLINE void expect_return(Cpu& cpu, const Op* op) {
+BHVM_INLINE void expect_return(Cpu& cpu, TransferData& data) {
   cpu.return_top = (cpu.return_top + 1) % kReturnDepth;
-  cpu.returns[cpu.return_top] = &data_behind(op);
+  cpu.returns[cpu.return_top] = &data;
 }
 
 template <class Stack>
-BHVM_INLINE bool store_return_address(Cpu& cpu, const Op* op) {
+BHVM_INLINE bool store_return_address(Cpu& cpu, u16 return_offset) {
   using T = std::conditional_t<Stack::kWide, u64, u32>;
-  return Stack::template write<T>(cpu, -static_cast<i64>(sizeof(T)), static_cast<T>(cpu.page_base + op->dst));
+  return Stack::template write<T>(cpu, -static_cast<i64>(sizeof(T)), static_cast<T>(cpu.page_base + return_offset));
 }
 /// The same for the hot instances: false when the fast TLB does not know the page.
-BHVM_INLINE bool store_return_address_fast(Cpu& cpu, FastEntry* fast, const Op* op) {
-  return store_by<Through::kTlb>(cpu, fast, cpu.s.gpr[kRsp] - 8, cpu.page_base + op->dst);
+BHVM_INLINE bool store_return_address_fast(Cpu& cpu, FastEntry* fast, u16 return_offset) {
+  return store_by<Through::kTlb>(cpu, fast, cpu.s.gpr[kRsp] - 8, cpu.page_base + return_offset);
 }
 
 /// Is the link of a call what its target leads to?
-BHVM_INLINE bool leads_to_link(const Cpu& cpu, const Op* op, u64 target, const Block* link) {
-  TransferData& data = data_behind(op);
+BHVM_INLINE bool leads_to_link(const Cpu& cpu, TransferData& data, u64 target, const Block* link) {
   if (BHVM_LIKELY(still_leads(cpu, target, data.to, data.to_generation))) return true;
   if (!fetch_leads_to(cpu, target, link)) return false;
   note_target(cpu, data, target);
   return true;
 }
 
-template <class Stack, JumpKind kind, Through through = Through::kTlb, class Onward = ByJump>
+template <class Stack, JumpKind kind, Through through = Through::kTlb, class Onward = ByJump, class OpType = Op>
 BHVM_HANDLER(call) {
+  const u16 return_offset = as<OpType>(op)->dst;
   if constexpr (kHot<Stack::kWide, false, through>) {
-    if (BHVM_UNLIKELY(!store_return_address_fast(cpu, fast, op))) BHVM_BECOME((call<Stack, kind, Through::kSlow>));
+    if (BHVM_UNLIKELY(!store_return_address_fast(cpu, fast, return_offset))) {
+      BHVM_BECOME((call<Stack, kind, Through::kSlow, ByJump, OpType>));
+    }
   } else {
-    if (!store_return_address<Stack>(cpu, op)) BHVM_FAULT;
+    if (!store_return_address<Stack>(cpu, return_offset)) BHVM_FAULT;
   }
-  if constexpr (Stack::kWide && kind != JumpKind::kAlone) expect_return(cpu, op);
+  if constexpr (Stack::kWide && kind != JumpKind::kAlone) expect_return(cpu, data_behind<OpType>(op));
   Stack::move(cpu, Stack::kWide ? -8 : -4);
   if constexpr (Stack::kWide && kind == JumpKind::kAcross) {
-    const u64 target = direct_target(cpu, op, true);
+    const u64 target = direct_target(cpu, as<OpType>(op), true);
     const Block* const block = link_of(op);
     budget -= static_cast<i64>(block->count);
-    if (BHVM_UNLIKELY(budget < 0 || !leads_to_link(cpu, op, target, block))) BHVM_BECOME(leave_unnoted);
+    if (BHVM_UNLIKELY(budget < 0 || !leads_to_link(cpu, data_behind<OpType>(op), target, block))) {
+      BHVM_BECOME(leave_unnoted_of<OpType>);
+    }
     enter_page(cpu, target, block);
     BHVM_CONTINUE(block->ops());
   } else {
@@ -228,35 +232,35 @@ BHVM_HANDLER(call_indirect) {
   }
   u64 target = value;
   if constexpr (kHot<Stack::kWide, alone, through>) {
-    auto& data = static_cast<IndirectCallData&>(data_behind(op));
+    auto& data = static_cast<IndirectCallData&>(data_behind<Op>(op));
     const Block* const block = known_target(cpu, op, target, data, data.older_target);
-    if (BHVM_UNLIKELY(block == nullptr || !store_return_address_fast(cpu, fast, op))) {
+    if (BHVM_UNLIKELY(block == nullptr || !store_return_address_fast(cpu, fast, op->dst))) {
       BHVM_BECOME((call_indirect<Stack, memory, alone, Through::kSlow>));
     }
-    expect_return(cpu, op);
+    expect_return(cpu, data);
     Stack::move(cpu, -static_cast<i64>(sizeof(T)));
     BHVM_ENTER_CACHED(target, block);
   } else {
     // As processors do it: the return address is in memory when a non-canonical target faults, but RSP has not moved.
-    if (!store_return_address<Stack>(cpu, op)) {
+    if (!store_return_address<Stack>(cpu, op->dst)) {
       if constexpr (memory) blame_stack(cpu);
       BHVM_FAULT;
     }
     if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
-    if constexpr (Stack::kWide && !alone) expect_return(cpu, op);
+    if constexpr (Stack::kWide && !alone) expect_return(cpu, data_behind<Op>(op));
     Stack::move(cpu, -static_cast<i64>(sizeof(T)));
     BHVM_GO_INDIRECT(target, alone);
   }
 }
 
 /// `imm`: bytes that RSP moves by: the return address, and what is released behind it.
-template <class Stack, bool alone, Through through = Through::kTlb, class Onward = ByJump>
+template <class Stack, bool alone, Through through = Through::kTlb, class Onward = ByJump, class OpType = Op>
 BHVM_HANDLER(ret) {
   using T = std::conditional_t<Stack::kWide, u64, u32>;
   T value;
   u64 linear;
   if (!Stack::place(cpu, 0, sizeof(T), false, linear)) BHVM_FAULT;
-  BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), ret<Stack, alone, Through::kSlow>);
+  BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), ret<Stack, alone, Through::kSlow, ByJump, OpType>);
   u64 target = value;
   if constexpr (kHot<Stack::kWide, alone, through>) {
     TransferData& call = *cpu.returns[cpu.return_top];
@@ -273,12 +277,12 @@ BHVM_HANDLER(ret) {
       }
     }
     cpu.return_top = (cpu.return_top - 1) % kReturnDepth;
-    Stack::move(cpu, op->imm);
+    Stack::move(cpu, as<OpType>(op)->imm);
     BHVM_ENTER_CACHED(target, block);
   } else {
     if (!acceptable<Stack::kWide>(cpu, target)) BHVM_FAULT;
     if constexpr (Stack::kWide && !alone) cpu.return_top = (cpu.return_top - 1) % kReturnDepth;
-    Stack::move(cpu, op->imm);
+    Stack::move(cpu, as<OpType>(op)->imm);
     BHVM_GO_INDIRECT(target, alone);
   }
 }

@@ -55,6 +55,7 @@ void emit_transfer_data(BlockBuilder& block, const Instruction& insn, bool indir
   if (!insn.code64() || (insn.mode & mode::kSingle) != 0) return;
   TransferData data;
   data.behind = &unlinked_block;
+  data.behind_at = insn.page_offset + insn.length();
   std::memcpy(static_cast<void*>(&block.emit_data()), &data, sizeof data);
   if (!indirect_call) return;
   const Block* const older_target = &unlinked_block;

@@ -9,19 +9,19 @@
 
 namespace bhvm::integer {
 
-template <class Run, class Onward = ByJump>
+template <class Run, class Onward = ByJump, class OpType = Run::Small>
 BHVM_HANDLER(run_alone) {
-  if (BHVM_UNLIKELY(!Run::template run<Through::kTlb>(cpu, fast, op))) {
-    BHVM_BECOME((plain<typename Run::Alone, Through::kSlow>));
+  if (BHVM_UNLIKELY(!Run::template run<Through::kTlb>(cpu, fast, as<OpType>(op)))) {
+    BHVM_BECOME((plain<typename Run::Alone, Through::kSlow, ByJump, OpType>));
   }
-  BHVM_CONTINUE(op + Run::kOps);
+  BHVM_CONTINUE(reinterpret_cast<const Op*>(as<OpType>(op) + Run::kOps));
 }
-template <class Run, Handler next>
+template <class Run, Handler next, class OpType = Run::Small>
 BHVM_HANDLER(run_then) {
-  if (BHVM_UNLIKELY(!Run::template run<Through::kTlb>(cpu, fast, op))) {
-    BHVM_BECOME((plain<typename Run::Alone, Through::kSlow>));
+  if (BHVM_UNLIKELY(!Run::template run<Through::kTlb>(cpu, fast, as<OpType>(op)))) {
+    BHVM_BECOME((plain<typename Run::Alone, Through::kSlow, ByJump, OpType>));
   }
-  op += Run::kOps;
+  op = reinterpret_cast<const Op*>(as<OpType>(op) + Run::kOps);
   BHVM_BECOME_INLINE(next);
 }
 
@@ -36,7 +36,7 @@ template <class Onward, unsigned... i>
 constexpr StackRuns stack_runs(std::integer_sequence<unsigned, i...>) {
   return {{run_alone<PushRun<i + 2>, Onward>...},
           {run_alone<PopRun<i + 2>, Onward>...},
-          {run_then<PopRun<i + 2>, ret<Stack64, false, Through::kTlb, Onward>>...}};
+          {run_then<PopRun<i + 2>, ret<Stack64, false, Through::kTlb, Onward, ReturnOp>>...}};
 }
 template <class Onward>
 inline constexpr StackRuns kStackRuns =

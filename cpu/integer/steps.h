@@ -15,14 +15,15 @@ namespace bhvm::integer {
 
 /// The linear address of a memory operand that may have an index, or has none.
 template <bool simple>
-BHVM_INLINE u64 place_of(Cpu& cpu, const Op* op) {
+BHVM_INLINE u64 place_of(Cpu& cpu, const auto* op) {
   return simple ? address_of_base(cpu, op) : address_of(cpu, op);
 }
 
 template <class T>
 struct MovRegReg {
+  using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     write_gpr<T>(cpu, op->dst, operand<T>(cpu, op->src));
     return true;
   }
@@ -30,8 +31,10 @@ struct MovRegReg {
 
 template <class T>
 struct MovRegImm {
+  using Small = RegisterOp;
+  static constexpr unsigned kImmediate = sizeof(T);
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     write_gpr<T>(cpu, op->dst, static_cast<T>(op->imm));
     return true;
   }
@@ -39,8 +42,9 @@ struct MovRegImm {
 
 template <class T, bool simple>
 struct MovRegMem {
+  using Small = LoadOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     T value;
     if (!load_by<through>(cpu, fast, place_of<simple>(cpu, op), value)) return false;
     write_gpr<T>(cpu, op->dst, value);
@@ -50,16 +54,19 @@ struct MovRegMem {
 
 template <class T, bool simple>
 struct MovMemReg {
+  using Small = StoreOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     return store_by<through>(cpu, fast, place_of<simple>(cpu, op), operand<T>(cpu, op->src));
   }
 };
 
 template <class T>
 struct MovMemImm {
+  using Small = StoreNumberOp;
+  static constexpr unsigned kImmediate = sizeof(T);
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     return store_by<through>(cpu, fast, address_of(cpu, op), static_cast<T>(op->imm));
   }
 };
@@ -67,8 +74,9 @@ struct MovMemImm {
 /// From is the source's type (signed for sign extension), To the destination's.
 template <class To, class From>
 struct WidenReg {
+  using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     write_gpr<To>(cpu, op->dst, static_cast<To>(operand<From>(cpu, op->src)));
     return true;
   }
@@ -76,8 +84,9 @@ struct WidenReg {
 
 template <class To, class From>
 struct WidenMem {
+  using Small = LoadOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     From value;
     if (!load_by<through>(cpu, fast, address_of(cpu, op), value)) return false;
     write_gpr<To>(cpu, op->dst, static_cast<To>(value));
@@ -87,8 +96,9 @@ struct WidenMem {
 
 template <class T>
 struct Lea {
+  using Small = LoadOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     write_gpr<T>(cpu, op->dst, static_cast<T>(address_of(cpu, op)));
     return true;
   }
@@ -96,8 +106,9 @@ struct Lea {
 
 /// LEA r64 without an index.
 struct LeaBase {
+  using Small = LoadOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     operand<u64>(cpu, op->dst) = address_of_base(cpu, op);
     return true;
   }
@@ -105,8 +116,9 @@ struct LeaBase {
 
 /// PUSH of a 64-bit register in 64-bit code.
 struct Push64 {
+  using Small = RegisterOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const u64 top = cpu.s.gpr[kRsp] - sizeof(u64);
     if (!store_by<through>(cpu, fast, top, operand<u64>(cpu, op->src))) return false;
     cpu.s.gpr[kRsp] = top;
@@ -116,8 +128,9 @@ struct Push64 {
 
 /// POP of a 64-bit register in 64-bit code. Of POP RSP the value wins.
 struct Pop64 {
+  using Small = RegisterOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     u64 value;
     const u64 top = cpu.s.gpr[kRsp];
     if (!load_by<through>(cpu, fast, top, value)) return false;
@@ -131,10 +144,11 @@ struct Pop64 {
 /// is done alone.
 template <unsigned n>
 struct PushRun {
+  using Small = RegisterOp;
   static constexpr unsigned kOps = n;
   using Alone = Push64;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const auto* op) {
     const u64 top = cpu.s.gpr[kRsp];
     const u64 bottom = top - n * sizeof(u64);
     const FastEntry& entry = fast[data_tlb_index(bottom)];
@@ -152,10 +166,11 @@ struct PushRun {
 /// The same of Pop64.
 template <unsigned n>
 struct PopRun {
+  using Small = RegisterOp;
   static constexpr unsigned kOps = n;
   using Alone = Pop64;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const auto* op) {
     const u64 bottom = cpu.s.gpr[kRsp];
     const u64 top = bottom + n * sizeof(u64);
     const FastEntry& entry = fast[data_tlb_index(bottom)];
@@ -171,8 +186,9 @@ struct PopRun {
 
 template <class Alu, class T, bool with_flags>
 struct AluRegReg {
+  using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const u16 dst = op->dst;
     const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, dst), operand<T>(cpu, op->src), cpu.flags);
     if constexpr (Alu::kWrites) write_gpr<T>(cpu, dst, r);
@@ -182,8 +198,10 @@ struct AluRegReg {
 
 template <class Alu, class T, bool with_flags>
 struct AluRegImm {
+  using Small = RegisterOp;
+  static constexpr unsigned kImmediate = sizeof(T);
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const u16 dst = op->dst;
     const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, dst), static_cast<T>(op->imm), cpu.flags);
     if constexpr (Alu::kWrites) write_gpr<T>(cpu, dst, r);
@@ -193,8 +211,9 @@ struct AluRegImm {
 
 template <class Alu, class T, bool with_flags>
 struct AluRegMem {
+  using Small = LoadOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const u16 dst = op->dst;
     T b;
     if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
@@ -207,10 +226,17 @@ struct AluRegMem {
 /// memory = memory op register or immediate; CMP and TEST only read.
 template <class Alu, class T, bool with_flags, bool immediate>
 struct AluMem {
+  using Small = std::conditional_t<immediate, StoreNumberOp, StoreOp>;
+  static constexpr unsigned kImmediate = sizeof(T);
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const u64 linear = address_of(cpu, op);
-    const T b = immediate ? static_cast<T>(op->imm) : operand<T>(cpu, op->src);
+    T b;
+    if constexpr (immediate) {
+      b = static_cast<T>(op->imm);
+    } else {
+      b = operand<T>(cpu, op->src);
+    }
     if constexpr (Alu::kWrites) {
       Update<T, through> update;
       if (!update.load(cpu, fast, linear)) return false;
@@ -227,8 +253,9 @@ struct AluMem {
 /// INC, DEC, NEG, NOT.
 template <class Alu, class T, bool with_flags>
 struct OneReg {
+  using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const u16 dst = op->dst;
     write_gpr<T>(cpu, dst, Alu::template apply<T, with_flags>(operand<T>(cpu, dst), cpu.flags));
     return true;
@@ -238,8 +265,9 @@ struct OneReg {
 /// By an immediate count that is masked and not zero.
 template <class Shift, class T, bool with_flags>
 struct ShiftRegImm {
+  using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const u16 dst = op->dst;
     const auto count = static_cast<unsigned>(op->imm);
     write_gpr<T>(cpu, dst, Shift::template apply<T, with_flags>(operand<T>(cpu, dst), count, cpu.flags));
@@ -250,8 +278,9 @@ struct ShiftRegImm {
 /// By the low byte of `src`.
 template <class Shift, class T, bool with_flags>
 struct ShiftRegCl {
+  using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const u16 dst = op->dst;
     const unsigned count = static_cast<unsigned>(operand<u8>(cpu, op->src) & kCountMask<T>);
     const T a = operand<T>(cpu, dst);
@@ -262,8 +291,9 @@ struct ShiftRegCl {
 
 template <class T, bool with_flags>
 struct ImulRegReg {
+  using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const u16 dst = op->dst;
     write_gpr<T>(cpu, dst, imul_truncated<T, with_flags>(operand<T>(cpu, dst), operand<T>(cpu, op->src), cpu.flags));
     return true;
@@ -272,8 +302,9 @@ struct ImulRegReg {
 
 template <class T, bool with_flags>
 struct ImulRegMem {
+  using Small = LoadOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const u16 dst = op->dst;
     T b;
     if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
@@ -285,8 +316,10 @@ struct ImulRegMem {
 /// dst = src * imm
 template <class T, bool with_flags>
 struct ImulRegImm {
+  using Small = RegisterOp;
+  static constexpr unsigned kImmediate = sizeof(T);
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const u16 dst = op->dst;
     write_gpr<T>(cpu, dst, imul_truncated<T, with_flags>(operand<T>(cpu, op->src), static_cast<T>(op->imm), cpu.flags));
     return true;
@@ -295,8 +328,9 @@ struct ImulRegImm {
 
 template <Condition condition>
 struct SetReg {
+  using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     operand<u8>(cpu, op->dst) = holds<condition>(cpu.flags) ? 1 : 0;
     return true;
   }
@@ -305,8 +339,9 @@ struct SetReg {
 /// CMOVcc. A 32-bit destination is written (its upper half cleared) even when the condition fails.
 template <Condition condition, class T>
 struct MovRegRegIf {
+  using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     const T a = operand<T>(cpu, op->dst);
     const T b = operand<T>(cpu, op->src);
     if (planted(PlantedFault::kCmovUpperHalf) && sizeof(T) == 4 && !holds<condition>(cpu.flags)) return true;
@@ -318,8 +353,9 @@ struct MovRegRegIf {
 /// The operand is read, and may fault, whatever the condition.
 template <Condition condition, class T>
 struct MovRegMemIf {
+  using Small = LoadOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     T b;
     if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
     const T a = operand<T>(cpu, op->dst);

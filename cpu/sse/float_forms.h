@@ -32,19 +32,19 @@ BHVM_INLINE bool settle(Cpu& cpu, const SoftUnit& unit) {
 /// The operands of a semantics: D is void when the destination is not read.
 template <class D, class S, bool imm = false>
 struct Operands {
+  static constexpr bool kImmediate = imm;
   using Source = S;
   template <class F, class Unit>
-  BHVM_INLINE static auto apply(Cpu& cpu, const Op* op, Unit& unit, const S& source) {
-    const Imm immediate{static_cast<u8>(op->imm)};
+  BHVM_INLINE static auto apply(Cpu& cpu, const auto* op, Unit& unit, const S& source) {
     if constexpr (std::is_void_v<D>) {
       if constexpr (imm) {
-        return F::apply(unit, source, immediate);
+        return F::apply(unit, source, Imm{static_cast<u8>(op->imm)});
       } else {
         return F::apply(unit, source);
       }
     } else {
       if constexpr (imm) {
-        return F::apply(unit, operand<D>(cpu, op->dst), source, immediate);
+        return F::apply(unit, operand<D>(cpu, op->dst), source, Imm{static_cast<u8>(op->imm)});
       } else {
         return F::apply(unit, operand<D>(cpu, op->dst), source);
       }
@@ -56,8 +56,9 @@ struct Operands {
 /// on the slow way.
 template <class F, class O, From from, Into into, bool checked>
 struct ComputeFloat {
+  using Small = SmallLoad<from, O::kImmediate>;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     typename O::Source source;
     if (!read_operand<from, through>(cpu, fast, op, source)) return false;
     UnitFor<checked> unit(cpu);

@@ -34,46 +34,51 @@ template <class F>
 struct Signature;
 template <class R, class S>
 struct Signature<R (*)(S)> {
+  static constexpr bool kImmediate = false;
   using Result = R;
   using Source = S;
   template <R (*f)(S)>
-  BHVM_INLINE static R apply(Cpu&, const Op*, const S& source) {
+  BHVM_INLINE static R apply(Cpu&, const auto*, const S& source) {
     return f(source);
   }
 };
 template <class R, class S>
 struct Signature<R (*)(S, Imm)> {
+  static constexpr bool kImmediate = true;
   using Result = R;
   using Source = S;
   template <R (*f)(S, Imm)>
-  BHVM_INLINE static R apply(Cpu&, const Op* op, const S& source) {
+  BHVM_INLINE static R apply(Cpu&, const auto* op, const S& source) {
     return f(source, Imm{static_cast<u8>(op->imm)});
   }
 };
 template <class R, class D, class S>
 struct Signature<R (*)(D, S)> {
+  static constexpr bool kImmediate = false;
   using Result = R;
   using Source = S;
   template <R (*f)(D, S)>
-  BHVM_INLINE static R apply(Cpu& cpu, const Op* op, const S& source) {
+  BHVM_INLINE static R apply(Cpu& cpu, const auto* op, const S& source) {
     return f(operand<D>(cpu, op->dst), source);
   }
 };
 template <class R, class D, class S>
 struct Signature<R (*)(D, S, Imm)> {
+  static constexpr bool kImmediate = true;
   using Result = R;
   using Source = S;
   template <R (*f)(D, S, Imm)>
-  BHVM_INLINE static R apply(Cpu& cpu, const Op* op, const S& source) {
+  BHVM_INLINE static R apply(Cpu& cpu, const auto* op, const S& source) {
     return f(operand<D>(cpu, op->dst), source, Imm{static_cast<u8>(op->imm)});
   }
 };
 template <class R, class D, class S>
 struct Signature<R (*)(D, S, Xmm0)> {
+  static constexpr bool kImmediate = false;
   using Result = R;
   using Source = S;
   template <R (*f)(D, S, Xmm0)>
-  BHVM_INLINE static R apply(Cpu& cpu, const Op* op, const S& source) {
+  BHVM_INLINE static R apply(Cpu& cpu, const auto* op, const S& source) {
     return f(operand<D>(cpu, op->dst), source, Xmm0{as<u8x16>(cpu.s.xmm[0])});
   }
 };
@@ -116,14 +121,18 @@ BHVM_INLINE bool aligned_to_16(u64 linear) { return (linear & 15) == 0; }
 
 /// Where a memory operand is: false when it must be aligned and is not, with #GP(0) raised on the slow way.
 template <From from, Through through>
-BHVM_INLINE bool place_operand(Cpu& cpu, const Op* op, u64& linear) {
-  linear = from == From::kSimple ? address_of_base(cpu, op) : address_of(cpu, op);
+BHVM_INLINE bool place_operand(Cpu& cpu, const auto* op, u64& linear) {
+  if constexpr (from == From::kSimple) {
+    linear = address_of_base(cpu, op);
+  } else {
+    linear = address_of(cpu, op);
+  }
   if (from != From::kAligned || BHVM_LIKELY(aligned_to_16(linear))) return true;
   return through == Through::kSlow && cpu.raise(vector::kGeneralProtection);
 }
 
 template <From from, Through through, class T>
-BHVM_INLINE bool read_operand(Cpu& cpu, FastEntry* fast, const Op* op, T& source) {
+BHVM_INLINE bool read_operand(Cpu& cpu, FastEntry* fast, const auto* op, T& source) {
   if constexpr (from == From::kRegister) {
     source = operand<T>(cpu, op->src);
     return true;
@@ -133,11 +142,18 @@ BHVM_INLINE bool read_operand(Cpu& cpu, FastEntry* fast, const Op* op, T& source
   }
 }
 
+/// The kind of small op for a source from there, and an immediate beside it or none: there is none for two numbers.
+template <From from, bool immediate>
+using SmallLoad = std::conditional_t<
+    from == From::kRegister, RegisterOp,
+    std::conditional_t<immediate, Op, std::conditional_t<from == From::kSimple, SimpleLoadOp, WideLoadOp>>>;
+
 /// destination = f(destination, source, ...).
 template <auto f, From from, Into into>
 struct Compute {
+  using Small = SmallLoad<from, Signature<decltype(f)>::kImmediate>;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
     using Of = Signature<decltype(f)>;
     typename Of::Source source;
     if (!read_operand<from, through>(cpu, fast, op, source)) return false;
@@ -149,8 +165,10 @@ struct Compute {
 /// memory = f(source register, ...); the register's offset is in op->src.
 template <auto f, From into>
 struct ComputeStore {
+  using Small = std::conditional_t<Signature<decltype(f)>::kImmediate, Op,
+                                   std::conditional_t<into == From::kSimple, SimpleStoreOp, WideStoreOp>>;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const auto* op) {
     using Of = Signature<decltype(f)>;
     u64 linear;
     return place_operand<into, through>(cpu, op, linear) &&
@@ -162,8 +180,9 @@ struct ComputeStore {
 /// The same of instructions with an MMX register.
 template <class Step>
 struct WithMmx {
+  using Small = Step::Small;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const Op* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const auto* op) {
     if (BHVM_UNLIKELY(cpu.s.x87.exception_pending())) {
       return through == Through::kSlow && cpu.raise(vector::kX87);
     }

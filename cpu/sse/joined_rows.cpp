@@ -1,5 +1,7 @@
 // The parts and rows of joined ops (cpu/joined_ops.h) with a vector instruction among them: for hosts that have the
 // instructions, if the build knows such hosts.
+#define BHVM_VECTOR template
+
 #include "cpu/sse/row_parts.h"
 
 namespace bhvm {
@@ -15,8 +17,8 @@ namespace sse {
 inline namespace BHVM_SSE_HOST {
 namespace {
 
-constexpr Handler kParts[] = {
-#define BHVM_JOINED_PART(number, ...) joined_handler<ByJump, __VA_ARGS__>(),
+constexpr JoinedPart kParts[] = {
+#define BHVM_JOINED_PART(number, ...) part<__VA_ARGS__>(),
 #include "cpu/sse/joined_parts.inc"
 #undef BHVM_JOINED_PART
 };
@@ -29,7 +31,7 @@ constexpr JoinedRow kRows[] = {
 }  // namespace
 }  // namespace BHVM_SSE_HOST
 
-std::span<const Handler> joined_parts() { return kParts; }
+std::span<const JoinedPart> joined_parts() { return kParts; }
 std::span<const JoinedRow> joined_rows() { return kRows; }
 
 }  // namespace sse

@@ -1,7 +1,8 @@
 // What rows with vector operations are made of (cpu/joined_ops.h).
 //
 // They are for hosts that have the instructions, with flags of their own. What they share with handlers for any host is
-// instantiated in cpu/sse/shared_handlers.cpp alone, so that no other host runs what was compiled for these.
+// instantiated in cpu/sse/shared_handlers.cpp alone, so that no other host runs what was compiled for these; what rows
+// share with each other in cpu/sse/joined_rows.cpp.
 #pragma once
 
 #include "cpu/integer/jump_handlers.h"
@@ -18,6 +19,9 @@
 
 #if !defined(BHVM_SHARED)
 #define BHVM_SHARED extern template
+#endif
+#if !defined(BHVM_VECTOR)
+#define BHVM_VECTOR extern template
 #endif
 
 namespace bhvm {
@@ -36,7 +40,9 @@ namespace cipher = aes;
 }  // namespace sse::inline BHVM_SSE_HOST
 
 #define BHVM_SHARED_HANDLER(...) BHVM_SHARED BHVM_HANDLER(__VA_ARGS__);
+#define BHVM_VECTOR_HANDLER(...) BHVM_VECTOR BHVM_HANDLER(__VA_ARGS__);
 #include "cpu/shared_handlers.inc"
+#undef BHVM_VECTOR_HANDLER
 #undef BHVM_SHARED_HANDLER
 
 }  // namespace bhvm

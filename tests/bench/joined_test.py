@@ -83,12 +83,19 @@ class Joined(unittest.TestCase):
                          lines["cpu/integer/joined_rows.inc"])
         self.assertEqual([f"BHVM_JOINED_ROW({vector}, MovRegReg<u64>, Fused<{fused}>, Push64)"],
                          lines["cpu/sse/joined_rows.inc"])
+        def alone(part, through="kTlb", onward="ByJump"):
+            return f"plain<{part}, Through::{through}, {onward}, PartKind<{part}>>"
+
+        def compare(onward):
+            return f"fused<{fused}, {onward}, PartKind<Fused<{fused}>>>"
+
+        push = f"Straight<{alone('Push64')}>"
         self.assertEqual(sorted(f"BHVM_SHARED_HANDLER({name})" for name in (
-            f"plain<{vector}>", f"plain<{vector}, Through::kSlow>", "plain<MovRegReg<u64>>",
-            "plain<MovRegReg<u64>, Through::kSlow>", "plain<Push64>", "plain<Push64, Through::kSlow>",
-            "integer::call<Stack64, JumpKind::kAcross, Through::kSlow>",
-            f"integer::fused<{fused}>", f"integer::fused<{fused}, Straight<plain<Push64>>>",
-            f"then<MovRegReg<u64>, fused<{fused}, Straight<plain<Push64>>>>")), lines["cpu/shared_handlers.inc"])
+            f"plain<{vector}>", f"plain<{vector}, Through::kSlow>", alone("MovRegReg<u64>"), alone("Push64"),
+            alone("MovRegReg<u64>", "kSlow"), alone("Push64", "kSlow"),
+            "integer::call<Stack64, JumpKind::kAcross, Through::kSlow, ByJump, PartKind<Call<Stack64, JumpKind::kAcross>>>",
+            f"integer::{compare('ByJump')}", f"integer::{compare(push)}", f"then<MovRegReg<u64>, {compare(push)}>")) +
+            [f"BHVM_VECTOR_HANDLER({alone(vector, 'kSlow')})"], lines["cpu/shared_handlers.inc"])
 
     def test_parts_of_every_kind(self):
         self.assertEqual(
@@ -100,6 +107,14 @@ class Joined(unittest.TestCase):
                 "integer::jump_indirect<true, true, false, Through::kTlb, Onward>",
                 "integer::call_indirect<Stack64, false, false, Through::kTlb, Onward>",
                 "integer::ret<Stack64, false, Through::kTlb, Onward>", "go_across_by<Onward>"))))
+
+    def test_handlers_of_small_ops_are_the_parts_where_there_are_any(self):
+        small, large = MOVE[:-1] + ", RegisterOp>", MOVE[:-1] + ", Op>"
+        store = VECTOR[:-1] + ", Op>"
+        self.assertEqual({1: MOVE, 3: store, 4: GO},
+                         self.joined.records.of_parts({1: small, 2: large, 3: store, 4: GO[:-1] + ", JumpOp>"}))
+        self.assertEqual(self.joined.part(VECTOR), self.joined.part(store))
+        self.assertTrue(self.joined.inner(store))
 
     def test_the_committed_tables_have_each_row_once(self):
         number = 0

@@ -28,7 +28,7 @@ TEST(BlockArena, HoldsAsManyBlocksAsFitBothHalves) {
   const BlockArena::Range nothing = arena.empty_older_half();
   EXPECT_EQ(nothing.begin, nothing.end);
   const std::vector<Block*> second = fill(arena);
-  constexpr std::size_t kSize = sizeof(Block) + kSlots * sizeof(Op);
+  constexpr std::size_t kSize = sizeof(Block) + kSlots * Block::kSlot;
   EXPECT_EQ(first.size(), (BlockArena::kBytes / 2 - sizeof(Block)) / kSize);
   EXPECT_EQ(second.size(), BlockArena::kBytes / 2 / kSize);
   std::vector<Block*> both = first;
@@ -49,6 +49,32 @@ TEST(BlockArena, EmptiesTheOlderHalf) {
   EXPECT_EQ(third, first.front());
   EXPECT_EQ(all(arena).front(), second.front());
   EXPECT_EQ(all(arena).back(), third);
+}
+
+TEST(BlockArena, ABlockIsFoundByItsOps) {
+  BlockArena arena;
+  const std::vector<Block*> first = fill(arena);
+  arena.empty_older_half();
+  const std::vector<Block*> second = fill(arena);
+  const auto expect_found = [&](const std::vector<Block*>& blocks) {
+    for (const Block* block : blocks) {
+      for (const std::size_t slot : {std::size_t{0}, kSlots / 2, kSlots - 1}) {
+        ASSERT_EQ(arena.block_of(reinterpret_cast<const Op*>(block->at_slot(slot))), block);
+      }
+    }
+  };
+  expect_found(first);
+  expect_found(second);
+  arena.empty_older_half();
+  expect_found({arena.allocate(2 * kSlots)});  // over where others began
+}
+
+TEST(BlockArena, WhatABlockDoesNotTakeIsGivenBack) {
+  BlockArena arena;
+  Block* const block = arena.allocate(100);
+  block->slots = 10;
+  arena.trim(*block);
+  EXPECT_EQ(reinterpret_cast<u8*>(arena.allocate(1)), block->at_slot(10));
 }
 
 TEST(BlockArena, PlacesAreOfBlocksAndNoneIsZero) {

@@ -207,7 +207,7 @@ TEST(Engine, MoreCodeThanTheCacheHoldsStillRuns) {
   function.push_back(0xC3);
   h.place(kFunction, function);
   h.reg(kRbx) = kFunction;
-  constexpr u64 kRounds = 100'000;
+  constexpr u64 kRounds = 200'000;
   h.reg(kRcx) = kRounds;
   while (h.cpu.run(~u64{0}) != RunExit::kHalted) {
   }
@@ -226,7 +226,8 @@ TEST(Engine, WhatLedToCodeThatWasThrownAwayLeadsToItAgain) {
   constexpr u64 kStride = 64;
   constexpr u64 kInPage = kPageSize / kStride;
   constexpr u64 kAdditions = 18;
-  constexpr u64 kPages = BlockArena::kBytes * 13 / 10 / (sizeof(Block) + (kAdditions + 1) * sizeof(Op)) / kInPage;
+  constexpr u64 kBlock = sizeof(Block) + kAdditions * sizeof(RegisterOp) + sizeof(JumpOp) + sizeof(OpDetails);
+  constexpr u64 kPages = BlockArena::kBytes * 13 / 10 / kBlock / kInPage;
   static_assert(kFunctions + kPages * kPageSize < kRamSize);
   h.place(kCode, {0xFF, 0xD3,        // loop: call rbx
                   0x48, 0x01, 0xEB,  // add rbx, rbp

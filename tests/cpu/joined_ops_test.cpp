@@ -129,11 +129,11 @@ std::vector<T> both(std::span<const T> integer, std::span<const T> sse) {
   return all;
 }
 std::vector<JoinedRow> all_rows() { return both(integer::joined_rows(), sse::joined_rows()); }
-std::vector<Handler> all_parts() { return both(integer::joined_parts(), sse::joined_parts()); }
+std::vector<JoinedPart> all_parts() { return both(integer::joined_parts(), sse::joined_parts()); }
 
 /// What a part, or the row `number` of all_rows(), has as its handler in the end.
 Handler chosen(u16 part) {
-  return dispatch() == Dispatch::kByTwoJumps ? two_jumps::joined_parts()[part - 1u] : all_parts()[part - 1u];
+  return dispatch() == Dispatch::kByTwoJumps ? two_jumps::joined_parts()[part - 1u] : all_parts()[part - 1u].handler;
 }
 Handler chosen_of_row(std::size_t number) {
   return dispatch() == Dispatch::kByTwoJumps ? two_jumps::joined_rows()[number] : all_rows()[number].joined;
@@ -143,10 +143,16 @@ std::vector<u16> parts_of(const JoinedRow& row) { return {row.parts.begin(), row
 
 /// Unjoined ops of these parts.
 std::vector<Op> ops_of(const std::vector<u16>& parts) {
-  static const std::vector<Handler> all = all_parts();
+  static const std::vector<JoinedPart> all = all_parts();
   std::vector<Op> ops(parts.size());
-  for (std::size_t i = 0; i < parts.size(); ++i) ops[i].handler = all[parts[i] - 1u];
+  for (std::size_t i = 0; i < parts.size(); ++i) ops[i].handler = all[parts[i] - 1u].translated;
   return ops;
+}
+
+std::vector<OpKind> join(std::vector<Op>& ops) {
+  std::vector<OpKind> kinds(ops.size(), OpKind::kOp);
+  join_ops(ops, kinds);
+  return kinds;
 }
 
 TEST(JoinedOps, EachPartAndEachWayOnHasAHandlerOfItsOwn) {
@@ -156,7 +162,10 @@ TEST(JoinedOps, EachPartAndEachWayOnHasAHandlerOfItsOwn) {
     handlers += 1;
     seen.insert(handler);
   };
-  for (const Handler part : all_parts()) see(part);
+  for (const JoinedPart& part : all_parts()) {
+    see(part.handler);
+    if (part.kind != OpKind::kOp) see(part.translated);
+  }
   for (const JoinedRow& row : all_rows()) see(row.joined);
   if (has_two_jumps()) {
     EXPECT_EQ(two_jumps::joined_parts().size(), all_parts().size());
@@ -183,10 +192,12 @@ TEST(JoinedOps, EachRowIsFoundAndItsPartsStayComplete) {
     const JoinedRow& row = rows[number];
     std::vector<Op> ops = ops_of(parts_of(row));
     ops.emplace_back();  // data
-    join_ops(ops);
+    const std::vector<OpKind> kinds = join(ops);
     ASSERT_EQ(ops[0].handler, chosen_of_row(number));
     for (std::size_t i = 1; i < row.count; ++i) ASSERT_EQ(ops[i].handler, chosen(row.parts[i]));
+    for (std::size_t i = 0; i < row.count; ++i) ASSERT_EQ(kinds[i], all_parts()[row.parts[i] - 1u].kind);
     ASSERT_EQ(ops.back().handler, nullptr);
+    ASSERT_EQ(kinds.back(), OpKind::kOp);
   }
 }
 
@@ -195,10 +206,27 @@ TEST(JoinedOps, APartAloneGoesOnAsChosenAndOthersAreKept) {
   for (u16 number = 1; number <= all_parts().size(); ++number) {
     std::vector<Op> ops = ops_of({number});
     ops.emplace_back().handler = stranger;
-    join_ops(ops);
+    join(ops);
     ASSERT_EQ(ops[0].handler, chosen(number));
     ASSERT_EQ(ops[1].handler, stranger);
   }
+}
+
+TEST(JoinedOps, WhatDoesNotFitItsKindIsNotJoined) {
+  std::size_t kinds_with_numbers = 0;
+  for (u16 number = 1; number <= all_parts().size(); ++number) {
+    const JoinedPart part = all_parts()[number - 1u];
+    if (takes_any_imm(part.kind, part.imm_size)) continue;
+    kinds_with_numbers += 1;
+    std::vector<Op> small = ops_of({number});
+    EXPECT_EQ(join(small).front(), part.kind);
+    EXPECT_EQ(small[0].handler, chosen(number));
+    std::vector<Op> large = ops_of({number});
+    large[0].imm = i64{1} << 31;
+    EXPECT_EQ(join(large).front(), OpKind::kOp);
+    EXPECT_EQ(large[0].handler, part.translated);
+  }
+  EXPECT_GT(kinds_with_numbers, 0u);
 }
 
 TEST(JoinedOps, TheLongestRowIsTaken) {
@@ -214,7 +242,7 @@ TEST(JoinedOps, TheLongestRowIsTaken) {
     std::vector<u16> more = parts;
     more.push_back(parts.front());
     std::vector<Op> ops = ops_of(more);
-    join_ops(ops);
+    join(ops);
     ASSERT_NE(ops[0].handler, known[front]);
   }
   EXPECT_GT(longer, 0u);

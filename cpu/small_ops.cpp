@@ -1,0 +1,97 @@
+#include "cpu/small_ops.h"
+
+#include <array>
+#include <cstring>
+
+#include "cpu/block_builder.h"
+
+namespace bhvm {
+namespace {
+
+constexpr std::size_t kOpSlots = sizeof(Op) / Block::kSlot;
+
+u8 byte(u16 offset) { return static_cast<u8>(offset); }
+
+/// Of a fused comparison, whose link has the place of others' immediates.
+i32 compared_number(const Op& op) { return static_cast<i32>(op.base | static_cast<u32>(op.index) << 16); }
+
+template <class Kind>
+std::size_t write(u8* to, const Kind& op) {
+  std::memcpy(to, &op, sizeof op);
+  return sizeof op / Block::kSlot;
+}
+
+/// Returns how many slots that took.
+std::size_t write_op(const Op& op, OpKind kind, u8* to) {
+  switch (kind) {
+    case OpKind::kOp:
+      return write(to, op);
+    case OpKind::kRegister:
+      return write(to, RegisterOp{op.handler, static_cast<i32>(op.imm), op.dst, op.src});
+    case OpKind::kLoad:
+      return write(to, LoadOp{op.handler, op.disp, byte(op.dst), byte(op.base), byte(op.index), op.scale});
+    case OpKind::kStore:
+      return write(to, StoreOp{op.handler, op.disp, byte(op.src), byte(op.base), byte(op.index), op.scale});
+    case OpKind::kSimpleLoad:
+      return write(to, SimpleLoadOp{op.handler, op.disp, op.dst, op.base});
+    case OpKind::kSimpleStore:
+      return write(to, SimpleStoreOp{op.handler, op.disp, op.src, op.base});
+    case OpKind::kWideLoad:
+      return write(to, WideLoadOp{op.handler, op.disp, op.dst, op.base, op.index, op.scale});
+    case OpKind::kWideStore:
+      return write(to, WideStoreOp{op.handler, op.disp, op.src, op.base, op.index, op.scale});
+    case OpKind::kStoreNumber:
+      return write(to, StoreNumberOp{op.handler, op.disp, static_cast<i32>(op.imm), op.base, op.index, op.scale});
+    case OpKind::kJump:
+      return write(to, JumpOp{op.handler, op.link, op.disp, op.dst});
+    case OpKind::kReturn:
+      return write(to, ReturnOp{op.handler, op.imm});
+    case OpKind::kCompare:
+      return write(to, CompareOp{op.handler, op.link, byte(op.dst), byte(op.src), op.rest});
+    case OpKind::kCompareNumber:
+      return write(to, CompareNumberOp{op.handler, op.link, compared_number(op), op.dst, op.rest});
+  }
+  return 0;
+}
+
+OpDetails details_of(const Op& op, OpKind kind, std::size_t slot) {
+  const bool compare = kind == OpKind::kCompare || kind == OpKind::kCompareNumber;
+  OpDetails details;
+  details.page_offset = static_cast<u32>(compare ? op.disp : op.page_offset) & kPageOffsetMask;
+  details.at = static_cast<u32>(slot) & 0x3FF;
+  details.linked = (op.scale & Op::kLinked) != 0;
+  details.stack_segment = (op.scale & Op::kStackSegment) != 0;
+  details.rest = op.rest;
+  return details;
+}
+
+}  // namespace
+
+void write_ops(std::span<const Op> ops, std::span<const OpNotes> notes, std::span<const OpKind> kinds, Block& block) {
+  std::array<OpDetails, 256> details;
+  std::size_t count = 0;
+  std::size_t slots = 0;
+  std::size_t data = 0;
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    const Op& op = ops[i];
+    const bool linked = !notes[i].data && (op.scale & Op::kLinked) != 0;
+    if (linked || (kinds[i] != OpKind::kOp && notes[i].can_fault)) details[count++] = details_of(op, kinds[i], slots);
+    if (notes[i].data) data += kOpSlots;
+    slots += write_op(op, kinds[i], block.at_slot(slots));
+  }
+  slots += (count * sizeof(OpDetails) + Block::kSlot - 1) / Block::kSlot;
+  block.slots = static_cast<u16>(slots);
+  block.data_slots = static_cast<u8>(data);
+  block.details = static_cast<u8>(count);
+  std::memcpy(const_cast<OpDetails*>(block.details_begin()), details.data(), count * sizeof(OpDetails));
+}
+
+IndirectCallData* transfer_data(Block& block, bool& has_older_target) {
+  const std::size_t slots = block.data_slots - (block.straddles() ? kOpSlots : 0);
+  has_older_target = slots == 2 * kOpSlots;
+  const std::size_t details = block.details * sizeof(OpDetails) + Block::kSlot - 1;
+  const std::size_t at = block.slots - details / Block::kSlot - block.data_slots;
+  return slots == 0 ? nullptr : reinterpret_cast<IndirectCallData*>(block.at_slot(at));
+}
+
+}  // namespace bhvm

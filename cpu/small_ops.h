@@ -1,0 +1,190 @@
+// Small ops: what frequent ops are in a block.
+//
+// An op has room for whatever an instruction may need; most need little of it. Those that may be joined (the parts of
+// cpu/joined_ops.h) have handlers for a kind of op of half the size, or three quarters of it, with what they read while
+// all goes well. Where the
+// instruction stands, which a fault wants to know, is among the block's details. An op whose operands do not fit stays
+// what it was: all ops of a block run in their order, whatever their kinds are.
+#pragma once
+
+#include <span>
+
+#include "base/types.h"
+#include "cpu/op.h"
+
+namespace bhvm {
+
+struct OpNotes;
+
+// Operand fields are byte offsets into struct Cpu here too: of 8 bits for general registers and what addresses are made
+// of, which stand first there, and of 16 for whatever else. (Hosts take a cycle more for what lies at a multiple.)
+
+/// No memory operand, or the top of the stack.
+struct RegisterOp {
+  Handler handler;
+  i32 imm;
+  u16 dst;
+  u16 src;
+};
+/// A general register from memory, or from the operand's address.
+struct LoadOp {
+  Handler handler;
+  i32 disp;
+  u8 dst;
+  u8 base;
+  u8 index;
+  u8 scale;
+};
+/// Memory from a general register.
+struct StoreOp {
+  Handler handler;
+  i32 disp;
+  u8 src;
+  u8 base;
+  u8 index;
+  u8 scale;
+};
+/// The same with any register, and without an index.
+struct SimpleLoadOp {
+  Handler handler;
+  i32 disp;
+  u16 dst;
+  u16 base;
+};
+struct SimpleStoreOp {
+  Handler handler;
+  i32 disp;
+  u16 src;
+  u16 base;
+};
+/// The same with an index.
+struct WideLoadOp {
+  Handler handler;
+  i32 disp;
+  u16 dst;
+  u16 base;
+  u16 index;
+  u8 scale;
+};
+struct WideStoreOp {
+  Handler handler;
+  i32 disp;
+  u16 src;
+  u16 base;
+  u16 index;
+  u8 scale;
+};
+/// Memory and a number.
+struct StoreNumberOp {
+  Handler handler;
+  i32 disp;
+  i32 imm;
+  u16 base;
+  u16 index;
+  u8 scale;
+};
+/// A jump or a call; a call has its TransferData behind.
+struct JumpOp {
+  Handler handler;
+  const Block* link;
+  i32 disp;
+  u16 dst;
+};
+struct ReturnOp {
+  Handler handler;
+  i64 imm;
+};
+/// A conditional jump inside the page, alone or after a comparison.
+struct CompareOp {
+  Handler handler;
+  const Block* link;
+  u8 dst;
+  u8 src;
+  u8 rest;
+};
+/// The same after one with a number.
+struct CompareNumberOp {
+  Handler handler;
+  const Block* link;
+  i32 imm;
+  u16 dst;
+  u8 rest;
+};
+
+enum class OpKind : u8 {
+  kOp,
+  kRegister,
+  kLoad,
+  kStore,
+  kSimpleLoad,
+  kSimpleStore,
+  kWideLoad,
+  kWideStore,
+  kStoreNumber,
+  kJump,
+  kReturn,
+  kCompare,
+  kCompareNumber
+};
+
+/// The kind of an op of this type.
+template <class Type>
+inline constexpr OpKind kKindOf = OpKind::kOp;
+template <>
+inline constexpr OpKind kKindOf<RegisterOp> = OpKind::kRegister;
+template <>
+inline constexpr OpKind kKindOf<LoadOp> = OpKind::kLoad;
+template <>
+inline constexpr OpKind kKindOf<StoreOp> = OpKind::kStore;
+template <>
+inline constexpr OpKind kKindOf<SimpleLoadOp> = OpKind::kSimpleLoad;
+template <>
+inline constexpr OpKind kKindOf<SimpleStoreOp> = OpKind::kSimpleStore;
+template <>
+inline constexpr OpKind kKindOf<WideLoadOp> = OpKind::kWideLoad;
+template <>
+inline constexpr OpKind kKindOf<WideStoreOp> = OpKind::kWideStore;
+template <>
+inline constexpr OpKind kKindOf<StoreNumberOp> = OpKind::kStoreNumber;
+template <>
+inline constexpr OpKind kKindOf<JumpOp> = OpKind::kJump;
+template <>
+inline constexpr OpKind kKindOf<ReturnOp> = OpKind::kReturn;
+template <>
+inline constexpr OpKind kKindOf<CompareOp> = OpKind::kCompare;
+template <>
+inline constexpr OpKind kKindOf<CompareNumberOp> = OpKind::kCompareNumber;
+
+/// May `op` become one of this kind? `any_imm`: whatever its immediate is.
+inline bool fits(const Op& op, OpKind kind, bool any_imm) {
+  unsigned places = 0;
+  switch (kind) {
+    case OpKind::kLoad:
+      places = op.dst | op.base | op.index;
+      break;
+    case OpKind::kStore:
+      places = op.src | op.base | op.index;
+      break;
+    case OpKind::kCompare:
+      places = op.dst | op.src;
+      break;
+    default:
+      break;
+  }
+  return places <= 0xFF && (any_imm || op.imm == static_cast<i32>(op.imm));
+}
+/// Of an op of this kind, is any immediate small enough whose low `imm_size` bytes are what its handler reads?
+constexpr bool takes_any_imm(OpKind kind, unsigned imm_size) {
+  return (kind != OpKind::kRegister && kind != OpKind::kStoreNumber) || imm_size <= sizeof(i32);
+}
+
+/// Writes ops to the place behind the header of `block`: each as one of its kind, which it fits, and then the details.
+/// Sets what the header says of this. REQUIRES: room for most_slots().
+void write_ops(std::span<const Op> ops, std::span<const OpNotes> notes, std::span<const OpKind> kinds, Block& block);
+constexpr std::size_t most_slots(std::size_t ops) { return ops * (sizeof(Op) + sizeof(OpDetails)) / Block::kSlot + 1; }
+
+/// What the last op of `block` notes: IndirectCallData, which has an older target, or less. nullptr if it notes
+/// nothing.
+IndirectCallData* transfer_data(Block& block, bool& has_older_target);
+
+}  // namespace bhvm
