@@ -35,10 +35,11 @@ inline constexpr unsigned kFetchTlbEntries = 8192;
 constexpr u64 fast_tag(u64 linear) { return linear | kPageOffsetMask; }
 inline constexpr u64 kNoTag = 0;
 
+/// What a load waits for stands first: hosts take a cycle more for it anywhere else.
 struct FastEntry {
+  u64 addend;     // host address = linear address + addend (modulo 2^64)
   u64 read_tag;   // fast_tag() of the page when a load may go straight to the host
   u64 write_tag;  // the same for a store
-  u64 addend;     // host address = linear address + addend (modulo 2^64)
   u64 unused;     // keeps the index a shift
 };
 
