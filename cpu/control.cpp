@@ -59,6 +59,12 @@ BHVM_HANDLER(leave_linked_compare) {
   BHVM_LEAVE;
 }
 
+BHVM_HANDLER(leave_linked_across) {
+  const_cast<AcrossOp*>(as<AcrossOp>(op))->to_generation = FetchGeneration::kNever;
+  leave_to_link(cpu, op, budget, as<AcrossOp>(op)->disp);
+  BHVM_LEAVE;
+}
+
 BHVM_HANDLER(leave_unnoted) {
   data_behind<Op>(op).to_generation = FetchGeneration::kNever;
   BHVM_BECOME(leave_linked);

@@ -17,6 +17,7 @@ namespace bhvm {
 BHVM_HANDLER(leave_linked);
 BHVM_HANDLER(leave_linked_jump);
 BHVM_HANDLER(leave_linked_compare);
+BHVM_HANDLER(leave_linked_across);
 template <class Kind>
 inline constexpr Handler leave_linked_of = leave_linked;
 template <>
@@ -25,6 +26,8 @@ template <>
 inline constexpr Handler leave_linked_of<CompareOp> = leave_linked_compare;
 template <>
 inline constexpr Handler leave_linked_of<CompareNumberOp> = leave_linked_compare;
+template <>
+inline constexpr Handler leave_linked_of<AcrossOp> = leave_linked_across;
 /// The same of a call that may have noted where its link leads: that is void when the link is another one.
 BHVM_HANDLER(leave_unnoted);
 BHVM_HANDLER(leave_unnoted_jump);
@@ -51,7 +54,7 @@ inline void make_linked(Op& op) {
 }
 /// All kinds of op that have a link have it at the same place.
 static_assert(offsetof(Op, link) == offsetof(JumpOp, link) && offsetof(Op, link) == offsetof(CompareOp, link) &&
-              offsetof(Op, link) == offsetof(CompareNumberOp, link));
+              offsetof(Op, link) == offsetof(CompareNumberOp, link) && offsetof(Op, link) == offsetof(AcrossOp, link));
 BHVM_INLINE const Block* link_of(const Op* op) { return op->link; }
 
 /// What a call or an indirect jump of this kind notes.
@@ -88,16 +91,32 @@ BHVM_INLINE void enter_page(Cpu& cpu, u64 target, const Block* block) {
   cpu.s.fetch_physical = block->page;
 }
 
+/// Does `op`'s link, `block`, lead where the linear address `target` does?
+template <class Kind>
+BHVM_INLINE bool link_leads_to(const Cpu& cpu, const Op* op, u64 target, const Block* block) {
+  if constexpr (std::is_same_v<Kind, AcrossOp>) {
+    AcrossOp& across = const_cast<AcrossOp&>(*as<AcrossOp>(op));
+    if (BHVM_LIKELY(still_leads(cpu, target, across.to, across.to_generation))) return true;
+    if (!fetch_leads_to(cpu, target, block)) return false;
+    across.to = target;
+    across.to_generation = cpu.fetch_generation->note();
+    return true;
+  } else {
+    return fetch_leads_to(cpu, target, block);
+  }
+}
+
 /// Takes the link of a jump to another page; `target` is its linear address.
-#define BHVM_JUMP_ACROSS(target)                                                    \
-  do {                                                                              \
-    const Block* const bhvm_block = link_of(op);                                    \
-    const u64 bhvm_target = (target);                                               \
-    budget -= static_cast<i64>(bhvm_block->count);                                  \
-    if (BHVM_UNLIKELY(budget < 0 || !fetch_leads_to(cpu, bhvm_target, bhvm_block))) \
-      BHVM_BECOME(leave_linked_of<OpType>);                                         \
-    enter_page(cpu, bhvm_target, bhvm_block);                                       \
-    BHVM_CONTINUE(bhvm_block->ops());                                               \
+#define BHVM_JUMP_ACROSS(target)                                                                 \
+  do {                                                                                           \
+    const Block* const bhvm_block = link_of(op);                                                 \
+    const u64 bhvm_target = (target);                                                            \
+    budget -= static_cast<i64>(bhvm_block->count);                                               \
+    if (BHVM_UNLIKELY(budget < 0 || !link_leads_to<OpType>(cpu, op, bhvm_target, bhvm_block))) { \
+      BHVM_BECOME(leave_linked_of<OpType>);                                                      \
+    }                                                                                            \
+    enter_page(cpu, bhvm_target, bhvm_block);                                                    \
+    BHVM_CONTINUE(bhvm_block->ops());                                                            \
   } while (0)
 
 /// What the jump cache has where the linear address `target` belongs: any block of the current mode.

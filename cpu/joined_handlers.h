@@ -42,21 +42,24 @@ struct Straight : ByJump {
 
 template <Condition condition, JumpKind kind, bool wide>
 struct JumpIf {
-  using Kind = std::conditional_t<kind == JumpKind::kInPage, CompareOp, Op>;
+  using Across = std::conditional_t<kind == JumpKind::kAcross && wide, AcrossOp, Op>;
+  using Kind = std::conditional_t<kind == JumpKind::kInPage, CompareOp, Across>;
   template <class Onward, class OpType>
   static constexpr Handler kBy = integer::jump_if<condition, kind, wide, Onward, OpType>;
 };
 template <Condition condition, class Fuse, class T, bool immediate_operand, bool flags_behind, JumpKind kind>
 struct Fused {
   using InPage = std::conditional_t<immediate_operand, CompareNumberOp, CompareOp>;
-  using Kind = std::conditional_t<kind == JumpKind::kInPage, InPage, Op>;
+  using Across = std::conditional_t<kind == JumpKind::kAcross, AcrossOp, Op>;
+  using Kind = std::conditional_t<kind == JumpKind::kInPage, InPage, Across>;
   template <class Onward, class OpType>
   static constexpr Handler kBy =
       integer::fused<condition, Fuse, T, immediate_operand, flags_behind, kind, Onward, OpType>;
 };
 template <JumpKind kind, bool wide>
 struct Jump {
-  using Kind = std::conditional_t<kind != JumpKind::kAlone && wide, JumpOp, Op>;
+  using Across = std::conditional_t<kind == JumpKind::kAcross && wide, AcrossOp, Op>;
+  using Kind = std::conditional_t<kind == JumpKind::kInPage, JumpOp, Across>;
   template <class Onward, class OpType>
   static constexpr Handler kBy = integer::jump<kind, wide, Onward, OpType>;
 };
@@ -90,7 +93,7 @@ struct GoInPage {
   static constexpr Handler kBy = go_in_page_by<Onward, OpType>;
 };
 struct GoAcross {
-  using Kind = JumpOp;
+  using Kind = AcrossOp;
   template <class Onward, class OpType>
   static constexpr Handler kBy = go_across_by<Onward, OpType>;
 };

@@ -50,6 +50,9 @@ std::size_t write_op(const Op& op, OpKind kind, u8* to) {
       return write(to, CompareOp{op.handler, op.link, byte(op.dst), byte(op.src), op.rest});
     case OpKind::kCompareNumber:
       return write(to, CompareNumberOp{op.handler, op.link, compared_number(op), op.dst, op.rest});
+    case OpKind::kAcross:
+      return write(
+          to, AcrossOp{op.handler, op.link, op.disp, 0, 0, compared_number(op), byte(op.dst), byte(op.src), op.rest});
   }
   return 0;
 }

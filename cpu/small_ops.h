@@ -2,7 +2,7 @@
 //
 // An op has room for whatever an instruction may need; most need little of it. Those that may be joined (the parts of
 // cpu/joined_ops.h) have handlers for a kind of op of half the size, or three quarters of it, with what they read while
-// all goes well. Where the
+// all goes well; jumps to another page, one that is larger, with what they note. Where the
 // instruction stands, which a fault wants to know, is among the block's details. An op whose operands do not fit stays
 // what it was: all ops of a block run in their order, whatever their kinds are.
 #pragma once
@@ -111,6 +111,19 @@ struct CompareNumberOp {
   u8 rest;
 };
 
+/// A jump to another page, of either kind.
+struct AcrossOp {
+  Handler handler;
+  const Block* link;
+  i32 disp;
+  u32 to_generation;  // as in TransferData
+  u64 to;
+  i32 imm;
+  u8 dst;
+  u8 src;
+  u8 rest;
+};
+
 enum class OpKind : u8 {
   kOp,
   kRegister,
@@ -124,7 +137,8 @@ enum class OpKind : u8 {
   kJump,
   kReturn,
   kCompare,
-  kCompareNumber
+  kCompareNumber,
+  kAcross
 };
 
 /// The kind of an op of this type.
@@ -154,6 +168,8 @@ template <>
 inline constexpr OpKind kKindOf<CompareOp> = OpKind::kCompare;
 template <>
 inline constexpr OpKind kKindOf<CompareNumberOp> = OpKind::kCompareNumber;
+template <>
+inline constexpr OpKind kKindOf<AcrossOp> = OpKind::kAcross;
 
 /// May `op` become one of this kind? `any_imm`: whatever its immediate is.
 inline bool fits(const Op& op, OpKind kind, bool any_imm) {
@@ -166,6 +182,7 @@ inline bool fits(const Op& op, OpKind kind, bool any_imm) {
       places = op.src | op.base | op.index;
       break;
     case OpKind::kCompare:
+    case OpKind::kAcross:
       places = op.dst | op.src;
       break;
     default:
@@ -181,7 +198,9 @@ constexpr bool takes_any_imm(OpKind kind, unsigned imm_size) {
 /// Writes ops to the place behind the header of `block`: each as one of its kind, which it fits, and then the details.
 /// Sets what the header says of this. REQUIRES: room for most_slots().
 void write_ops(std::span<const Op> ops, std::span<const OpNotes> notes, std::span<const OpKind> kinds, Block& block);
-constexpr std::size_t most_slots(std::size_t ops) { return ops * (sizeof(Op) + sizeof(OpDetails)) / Block::kSlot + 1; }
+constexpr std::size_t most_slots(std::size_t ops) {
+  return ops * (sizeof(AcrossOp) + sizeof(OpDetails)) / Block::kSlot + 1;
+}
 
 /// What the last op of `block` notes: IndirectCallData, which has an older target, or less. nullptr if it notes
 /// nothing.

@@ -131,12 +131,14 @@ class RemappedCode : public testing::Test {
   RemappedCode() { h.write64(kPageTables + 0x2000 + 8 * (kLinear >> 21), kTables | 7); }
   static u64 entry_at(u64 linear, u64 tables = kTables) { return tables + 8 * ((linear >> 12) & 511); }
   void map(u64 linear, u64 physical, u64 tables = kTables) { h.write64(entry_at(linear, tables), physical | 7); }
-  /// Code at kCode that goes `rounds` times over: `call`, of five bytes, to kLinear + 0x40, four times, so that it
-  /// knows the way; then `change`. What it calls adds 1 in kFirst and 100 in kSecond.
+  /// Code at kCode that goes `rounds` times over: `call` to kLinear + 0x40, four times, so that it knows the way; then
+  /// `change`. What it calls adds 1 in kFirst and 100 in kSecond. R8 is the address behind the call.
   void run_in_turn(const Bytes& call, const Bytes& change, unsigned rounds) {
     Bytes code{0x41, 0xB9, 0x04, 0x00, 0x00, 0x00};  // loop: mov r9d, 4
     code.insert(code.end(), call.begin(), call.end());
-    code.insert(code.end(), {0x41, 0xFF, 0xC9, 0x75, 0xF6});  // dec r9d; jnz to the call
+    const u8 to_the_call = static_cast<u8>(-static_cast<int>(call.size() + 5));
+    h.reg(kR8) = kCode + code.size();
+    code.insert(code.end(), {0x41, 0xFF, 0xC9, 0x75, to_the_call});  // dec r9d; jnz to the call
     code.insert(code.end(), change.begin(), change.end());
     code.insert(code.end(), {0xFF, 0xC9, 0x75, static_cast<u8>(-static_cast<int>(code.size() + 4)), 0xF4});
     h.place(kCode, code);
@@ -150,18 +152,52 @@ class RemappedCode : public testing::Test {
     EXPECT_EQ(h.reg(kRsp), kStack);
   }
 
+  /// `transfer`, in kFirst at two addresses, goes to the page 5000h behind, which adds 1 behind kLinear and 100 behind
+  /// the other one, and returns.
+  void expect_relative(const Bytes& transfer) {
+    constexpr u64 kApart = 0x10000;
+    h.reset();
+    h.write64(kPageTables + 0x2000 + 8 * (kLinear >> 21), kTables | 7);
+    h.place(kFirst, transfer);
+    h.place(kSecond + 0x40, {0x83, 0xC0, 0x01, 0xC3});
+    h.place(kSecond + 0x1040, {0x83, 0xC0, 0x64, 0xC3});
+    map(kLinear, kFirst);
+    map(kLinear + kApart, kFirst);
+    map(kLinear + 0x5000, kSecond);
+    map(kLinear + kApart + 0x5000, kSecond + 0x1000);
+    h.place(kCode, {0xFF, 0xD5,        // loop: call rbp
+                    0xFF, 0xC9,        // dec ecx
+                    0xF6, 0xC1, 0x03,  // test cl, 3
+                    0x75, 0xF7,        // jnz loop
+                    0xFF, 0xD3,        // call rbx
+                    0x85, 0xC9,        // test ecx, ecx
+                    0x75, 0xF1,        // jnz loop
+                    0xF4});            // hlt
+    h.reg(kRbp) = kLinear;
+    h.reg(kRbx) = kLinear + kApart;
+    h.reg(kRcx) = 40;
+    EXPECT_EQ(h.cpu.run(10'000), RunExit::kHalted);
+    EXPECT_EQ(h.reg(kRax), 40u + 10 * 100);
+  }
+
   const Bytes kCallDirect{0xE8, 0x35, 0x00, 0x3F, 0x00};    // call kLinear + 0x40, from kCode + 6
   const Bytes kCallRegister{0x0F, 0x1F, 0x00, 0xFF, 0xD5};  // nop; call rbp
-  const Bytes kChangeEntry{0x48, 0x89, 0x1E,                // mov [rsi], rbx
-                           0x48, 0x87, 0xDA,                // xchg rbx, rdx
-                           0x0F, 0x01, 0x3F};               // invlpg [rdi]
-  const Bytes kChangeTables{0x0F, 0x22, 0xDB,               // mov cr3, rbx
-                            0x48, 0x87, 0xDA};              // xchg rbx, rdx
+  /// push r8, and a jump there.
+  const Bytes kJump{0x41, 0x50, 0xE9, 0x33, 0x00, 0x3F, 0x00};                          // jmp
+  const Bytes kJumpIf{0x41, 0x50, 0xF9, 0x0F, 0x82, 0x31, 0x00, 0x3F, 0x00};            // stc; jc
+  const Bytes kCompare{0x41, 0x50, 0x39, 0xC0, 0x0F, 0x84, 0x30, 0x00, 0x3F, 0x00};     // cmp eax, eax; jz
+  const Bytes kTest{0x41, 0x50, 0xF6, 0xC1, 0x00, 0x0F, 0x84, 0x2F, 0x00, 0x3F, 0x00};  // test cl, 0; jz
+  const Bytes kTransfers[6] = {kCallDirect, kCallRegister, kJump, kJumpIf, kCompare, kTest};
+  const Bytes kChangeEntry{0x48, 0x89, 0x1E,    // mov [rsi], rbx
+                           0x48, 0x87, 0xDA,    // xchg rbx, rdx
+                           0x0F, 0x01, 0x3F};   // invlpg [rdi]
+  const Bytes kChangeTables{0x0F, 0x22, 0xDB,   // mov cr3, rbx
+                            0x48, 0x87, 0xDA};  // xchg rbx, rdx
   Harness h;
 };
 
-TEST_F(RemappedCode, CallsSeeTheirTargetRemapped) {
-  for (const Bytes& call : {kCallDirect, kCallRegister}) {
+TEST_F(RemappedCode, CallsAndJumpsSeeTheirTargetRemapped) {
+  for (const Bytes& call : kTransfers) {
     h.reset();
     h.write64(kPageTables + 0x2000 + 8 * (kLinear >> 21), kTables | 7);
     h.reg(kRsi) = entry_at(kLinear);
@@ -172,10 +208,10 @@ TEST_F(RemappedCode, CallsSeeTheirTargetRemapped) {
   }
 }
 
-TEST_F(RemappedCode, CallsSeeAnotherProcess) {
+TEST_F(RemappedCode, CallsAndJumpsSeeAnotherProcess) {
   // A second set of tables, for PCID 2, where kLinear is kSecond; no flush between the two.
   constexpr u64 kOthers = 0x8000;
-  for (const Bytes& call : {kCallDirect, kCallRegister}) {
+  for (const Bytes& call : kTransfers) {
     h.reset();
     h.write64(kPageTables + 0x2000 + 8 * (kLinear >> 21), kTables | 7);
     h.write64(kOthers, (kOthers + 0x1000) | 7);
@@ -213,29 +249,13 @@ TEST_F(RemappedCode, ReturnsSeeTheirCallerRemapped) {
   EXPECT_EQ(h.reg(kRax), 20u * 101);
 }
 
-TEST_F(RemappedCode, OnePageOfCodeAtTwoAddressesCallsRelativeToEach) {
-  constexpr u64 kApart = 0x10000;
-  // At kFirst: call the page 5000h behind; ret. Behind kLinear it adds 1, behind the other address 100.
-  h.place(kFirst, {0xE8, 0x3B, 0x50, 0x00, 0x00, 0xC3});
-  h.place(kSecond + 0x40, {0x83, 0xC0, 0x01, 0xC3});
-  h.place(kSecond + 0x1040, {0x83, 0xC0, 0x64, 0xC3});
-  map(kLinear, kFirst);
-  map(kLinear + kApart, kFirst);
-  map(kLinear + 0x5000, kSecond);
-  map(kLinear + kApart + 0x5000, kSecond + 0x1000);
-  h.place(kCode, {0xFF, 0xD5,        // loop: call rbp
-                  0xFF, 0xC9,        // dec ecx
-                  0xF6, 0xC1, 0x03,  // test cl, 3
-                  0x75, 0xF7,        // jnz loop
-                  0xFF, 0xD3,        // call rbx
-                  0x85, 0xC9,        // test ecx, ecx
-                  0x75, 0xF1,        // jnz loop
-                  0xF4});            // hlt
-  h.reg(kRbp) = kLinear;
-  h.reg(kRbx) = kLinear + kApart;
-  h.reg(kRcx) = 40;
-  EXPECT_EQ(h.cpu.run(10'000), RunExit::kHalted);
-  EXPECT_EQ(h.reg(kRax), 40u + 10 * 100);
+TEST_F(RemappedCode, OnePageOfCodeAtTwoAddressesCallsAndJumpsRelativeToEach) {
+  for (const Bytes& transfer : {Bytes{0xE8, 0x3B, 0x50, 0x00, 0x00, 0xC3},                 // call; ret
+                                Bytes{0xE9, 0x3B, 0x50, 0x00, 0x00},                       // jmp
+                                Bytes{0xF9, 0x0F, 0x82, 0x39, 0x50, 0x00, 0x00},           // stc; jc
+                                Bytes{0x39, 0xC0, 0x0F, 0x84, 0x38, 0x50, 0x00, 0x00}}) {  // cmp eax, eax; jz
+    expect_relative(transfer);
+  }
 }
 
 /// One form of an indirect transfer; RSI is a table of targets, RCX counts down to its first entry.
