@@ -15,7 +15,7 @@ MAY_HAVE_ROWS = re.compile(r"(then|plain|go_in_page_by|go_across_by|integer::(ju
 TYPES = {"unsigned char": "u8", "unsigned short": "u16", "unsigned int": "u32", "unsigned long": "u64",
          "signed char": "i8", "short": "i16", "int": "i32", "long": "i64", "float": "f32", "double": "f64"}
 SCALARS = {"f32": "float", "f64": "double"}
-SMALL = re.compile(r", (RegisterOp|(?:Simple|Wide)?(?:Load|Store)Op|StoreNumberOp|JumpOp|AcrossOp|ReturnOp|CompareOp|CompareNumberOp)>$")  # kinds of op (cpu/small_ops.h)
+SMALL = re.compile(r", (RegisterOp|(?:Simple|Wide)?(?:Load|Store)Op|StoreNumberOp|CallOp|JumpOp|AcrossOp|ReturnOp|CompareOp|CompareNumberOp)>$")  # kinds of op (cpu/small_ops.h)
 
 
 def die(text):

@@ -22,7 +22,13 @@ void forget(Block& block, BlockArena::Range gone) {
   bool transfers = true;  // does the last link lead anywhere?
   for (const OpDetails& details : std::span(block.details_begin(), block.details)) {
     if (!details.linked) continue;
-    const Block*& link = reinterpret_cast<Op*>(block.at_slot(details.at))->link;
+    u8* const op = block.at_slot(details.at);
+    if (details.in_page) {
+      InPageOp* const jump = reinterpret_cast<InPageOp*>(op);
+      if (gone.contains(Block::of_first(jump->target))) jump->lead_to(&unlinked_block, details.rest);
+      continue;
+    }
+    const Block*& link = reinterpret_cast<Op*>(op)->link;
     if (gone.contains(link)) link = &unlinked_block;
     transfers = link != &unlinked_block;
   }

@@ -21,7 +21,16 @@ u64 rip_mask(const Cpu& cpu) { return cpu.code64() ? ~u64{0} : 0xFFFFFFFF; }
 void leave_to_link(Cpu& cpu, const Op* op, i64 budget, i32 target) {
   synchronise(cpu, budget + static_cast<i64>(link_of(op)->count));
   cpu.s.rip = (cpu.page_base + static_cast<u64>(i64{target})) & rip_mask(cpu);
-  cpu.link = &const_cast<Op*>(op)->link;
+  cpu.link = {.link = &const_cast<Op*>(op)->link};
+  cpu.leave = Leave::kJump;
+}
+
+/// The same of a jump inside the page, which gets back `rest` when it is taken.
+void leave_to_link_in_page(Cpu& cpu, const Op* op, i64 budget, i32 target, u32 rest) {
+  InPageOp* const jump = const_cast<InPageOp*>(as<InPageOp>(op));
+  synchronise(cpu, budget + static_cast<i64>(Block::of_first(jump->target)->count));
+  cpu.s.rip = (cpu.page_base + static_cast<u64>(i64{target})) & rip_mask(cpu);
+  cpu.link = {.in_page = jump, .rest = rest};
   cpu.leave = Leave::kJump;
 }
 
@@ -40,7 +49,7 @@ void leave_fault_at(Cpu& cpu, i64 budget, u64 page_offset, i64 rest, bool stack_
   cpu.s.rip = (cpu.page_base + page_offset) & rip_mask(cpu);
   const bool missed = planted(PlantedFault::kStackFaultVector);
   if (cpu.fault.non_canonical && stack_segment && !missed) cpu.fault.vector = vector::kStackFault;
-  cpu.link = nullptr;
+  cpu.link = {};
   cpu.leave = Leave::kFault;
 }
 
@@ -51,32 +60,31 @@ BHVM_HANDLER(leave_linked) {
   BHVM_LEAVE;
 }
 BHVM_HANDLER(leave_linked_jump) {
-  leave_to_link(cpu, op, budget, as<JumpOp>(op)->disp);
+  leave_to_link_in_page(cpu, op, budget, as<JumpOp>(op)->disp, 0);
   BHVM_LEAVE;
 }
 BHVM_HANDLER(leave_linked_compare) {
-  leave_to_link(cpu, op, budget, static_cast<i32>(details_of(cpu, op).page_offset));
+  const OpDetails& details = details_of(cpu, op);
+  leave_to_link_in_page(cpu, op, budget, static_cast<i32>(details.page_offset), details.rest);
   BHVM_LEAVE;
 }
 
 BHVM_HANDLER(leave_linked_across) {
   const_cast<AcrossOp*>(as<AcrossOp>(op))->to_generation = FetchGeneration::kNever;
-  leave_to_link(cpu, op, budget, as<AcrossOp>(op)->disp);
-  BHVM_LEAVE;
+  BHVM_BECOME(leave_linked);
 }
-
 BHVM_HANDLER(leave_unnoted) {
   data_behind<Op>(op).to_generation = FetchGeneration::kNever;
   BHVM_BECOME(leave_linked);
 }
-BHVM_HANDLER(leave_unnoted_jump) {
-  data_behind<JumpOp>(op).to_generation = FetchGeneration::kNever;
-  BHVM_BECOME(leave_linked_jump);
+BHVM_HANDLER(leave_unnoted_call) {
+  data_behind<CallOp>(op).to_generation = FetchGeneration::kNever;
+  BHVM_BECOME(leave_linked);
 }
 
 BHVM_HANDLER(leave_indirect) {
   synchronise(cpu, budget);
-  cpu.link = nullptr;
+  cpu.link = {};
   cpu.leave = Leave::kJump;
   BHVM_LEAVE;
 }
@@ -84,7 +92,7 @@ BHVM_HANDLER(leave_indirect) {
 BHVM_HANDLER(leave_unlinked) {
   synchronise(cpu, budget);
   cpu.s.rip = (cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))) & rip_mask(cpu);
-  cpu.link = nullptr;
+  cpu.link = {};
   cpu.leave = Leave::kJump;
   BHVM_LEAVE;
 }
@@ -92,7 +100,7 @@ BHVM_HANDLER(leave_unlinked) {
 BHVM_HANDLER(leave_unlinked_masked) {
   synchronise(cpu, budget);
   cpu.s.rip = (cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp))) & static_cast<u64>(op->imm);
-  cpu.link = nullptr;
+  cpu.link = {};
   cpu.leave = Leave::kJump;
   BHVM_LEAVE;
 }
@@ -101,7 +109,7 @@ BHVM_HANDLER(leave_dead_block) {
   const Block* const block = Block::of_first(op);
   synchronise(cpu, budget + block->count);
   cpu.s.rip = (cpu.page_base + block->first_byte()) & rip_mask(cpu);
-  cpu.link = nullptr;
+  cpu.link = {};
   cpu.leave = Leave::kJump;
   BHVM_LEAVE;
 }
@@ -124,7 +132,7 @@ BHVM_HANDLER(check_second_page) {
 BHVM_HANDLER(leave_for_another_round) {
   synchronise(cpu, budget + op->rest);
   cpu.s.rip = (cpu.page_base + op->page_offset) & rip_mask(cpu);
-  cpu.link = nullptr;
+  cpu.link = {};
   cpu.leave = Leave::kJump;
   BHVM_LEAVE;
 }

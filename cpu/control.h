@@ -6,6 +6,8 @@
 // leaves to Cpu::run(), which does it the long way and mends the link.
 #pragma once
 
+#include <type_traits>
+
 #include "cpu/block_builder.h"
 #include "cpu/code_cache.h"
 #include "cpu/handler.h"
@@ -17,7 +19,10 @@ namespace bhvm {
 BHVM_HANDLER(leave_linked);
 BHVM_HANDLER(leave_linked_jump);
 BHVM_HANDLER(leave_linked_compare);
+/// The same of what may have noted where its link leads: that is void when the link is another one.
 BHVM_HANDLER(leave_linked_across);
+BHVM_HANDLER(leave_unnoted);
+BHVM_HANDLER(leave_unnoted_call);
 template <class Kind>
 inline constexpr Handler leave_linked_of = leave_linked;
 template <>
@@ -28,13 +33,10 @@ template <>
 inline constexpr Handler leave_linked_of<CompareNumberOp> = leave_linked_compare;
 template <>
 inline constexpr Handler leave_linked_of<AcrossOp> = leave_linked_across;
-/// The same of a call that may have noted where its link leads: that is void when the link is another one.
-BHVM_HANDLER(leave_unnoted);
-BHVM_HANDLER(leave_unnoted_jump);
 template <class Kind>
 inline constexpr Handler leave_unnoted_of = leave_unnoted;
 template <>
-inline constexpr Handler leave_unnoted_of<JumpOp> = leave_unnoted_jump;
+inline constexpr Handler leave_unnoted_of<CallOp> = leave_unnoted_call;
 /// Leaves towards cpu.s.rip, already set; the jump cache wants to know.
 BHVM_HANDLER(leave_indirect);
 /// First op of a block that was killed: leaves before anything of it has run.
@@ -52,9 +54,9 @@ inline void make_linked(Op& op) {
   op.link = &unlinked_block;
   op.scale |= Op::kLinked;
 }
-/// All kinds of op that have a link have it at the same place.
-static_assert(offsetof(Op, link) == offsetof(JumpOp, link) && offsetof(Op, link) == offsetof(CompareOp, link) &&
-              offsetof(Op, link) == offsetof(CompareNumberOp, link) && offsetof(Op, link) == offsetof(AcrossOp, link));
+/// Other kinds of op that have a link have it and their target where an Op has them.
+static_assert(offsetof(Op, link) == offsetof(CallOp, link) && offsetof(Op, link) == offsetof(AcrossOp, link) &&
+              offsetof(Op, disp) == offsetof(CallOp, disp) && offsetof(Op, disp) == offsetof(AcrossOp, disp));
 BHVM_INLINE const Block* link_of(const Op* op) { return op->link; }
 
 /// What a call or an indirect jump of this kind notes.
@@ -63,13 +65,28 @@ BHVM_INLINE TransferData& data_behind(const Op* op) {
   return *reinterpret_cast<TransferData*>(const_cast<Op*>(behind<Kind>(op)));
 }
 
-/// Takes the link of a jump inside the page.
+/// Does the link of an op of this kind say beforehand what it takes?
+template <class Kind>
+inline constexpr bool kInPageOp = std::is_base_of_v<InPageOp, Kind>;
+
+/// Takes the link of a jump inside the page, but for what a conditional one gets back.
 #define BHVM_JUMP_IN_PAGE                                                \
   do {                                                                   \
-    const Block* const bhvm_block = link_of(op);                         \
-    budget -= static_cast<i64>(bhvm_block->count);                       \
+    const Op* bhvm_target;                                               \
+    if constexpr (kInPageOp<OpType>) {                                   \
+      bhvm_target = as<InPageOp>(op)->target;                            \
+      budget += as<InPageOp>(op)->change;                                \
+    } else {                                                             \
+      bhvm_target = link_of(op)->ops();                                  \
+      budget -= static_cast<i64>(link_of(op)->count);                    \
+    }                                                                    \
     if (BHVM_UNLIKELY(budget < 0)) BHVM_BECOME(leave_linked_of<OpType>); \
-    BHVM_CONTINUE(bhvm_block->ops());                                    \
+    BHVM_CONTINUE(bhvm_target);                                          \
+  } while (0)
+/// What a conditional jump that is taken gets back for the rest of its block.
+#define BHVM_GIVE_BACK_REST                                           \
+  do {                                                                \
+    if constexpr (!kInPageOp<OpType>) budget += as<OpType>(op)->rest; \
   } while (0)
 
 /// Does the fetch TLB lead from the linear address `target` to the page of `block`?

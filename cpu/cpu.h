@@ -67,6 +67,14 @@ struct PagingRegisters {
   bool operator==(const PagingRegisters&) const = default;
 };
 
+/// A link that wants to lead somewhere: of an op, or of one that jumps inside the page and gets back `rest` when it
+/// does.
+struct WantedLink {
+  const Block** link = nullptr;
+  InPageOp* in_page = nullptr;
+  u32 rest = 0;
+};
+
 struct Cpu {
   // ---- operands (the offsets of what addresses are made of fit 8 bits, all others 16) ----
   u64 zero = 0;             // base or index of an address without one
@@ -96,7 +104,7 @@ struct Cpu {
   DataMode data_mode = DataMode::kSupervisorOverUser;
   PagingRegisters paging_registers;  // what the MMU was told last
   u32 mode = 0;                      // mode key (cpu/mode.h)
-  const Block** link = nullptr;      // who jumped, to be pointed at the next block
+  WantedLink link;                   // of who jumped: it is to lead to the next block
   u64 instruction_rip = 0;           // in a system instruction: its own address (s.rip is the next one's)
   u32 saved_host_mxcsr = 0x1F80;     // the host's own, while the guest's mode is loaded (cpu/sse/host_fp.h)
   bool stack_operand = false;        // its memory operand is relative to SS

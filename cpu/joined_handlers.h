@@ -71,7 +71,7 @@ struct JumpIndirect {
 };
 template <class Stack, JumpKind kind>
 struct Call {
-  using Kind = std::conditional_t<kind != JumpKind::kAlone && Stack::kWide, JumpOp, Op>;
+  using Kind = std::conditional_t<kind != JumpKind::kAlone && Stack::kWide, CallOp, Op>;
   template <class Onward, class OpType>
   static constexpr Handler kBy = integer::call<Stack, kind, Through::kTlb, Onward, OpType>;
 };

@@ -26,6 +26,7 @@ struct Cpu;
 struct Op;
 struct Block;
 struct FastEntry;
+struct InPageOp;
 
 /// Handlers start at multiples of this, in bytes (cpu/CMakeLists.txt).
 inline constexpr u64 kHandlerAlignment = 32;
@@ -179,7 +180,8 @@ struct OpDetails {
   u32 at : 10;            // where the op is, in slots
   u32 linked : 1;         // as Op::kLinked: for these, larger ops have details, too
   u32 stack_segment : 1;  // as Op::kStackSegment
-  u32 rest : 8;           // as Op::rest
+  u32 in_page : 1;        // an InPageOp
+  u32 rest : 7;           // as Op::rest
 };
 static_assert(sizeof(OpDetails) == 4);
 

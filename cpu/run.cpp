@@ -115,6 +115,12 @@ const Block* next_block(Cpu& cpu, u64 linear, u32 mode) {
   return block;
 }
 
+/// Makes it lead to `block`.
+void make(const WantedLink& wanted, const Block* block) {
+  if (wanted.link != nullptr) *wanted.link = block;
+  if (wanted.in_page != nullptr) wanted.in_page->lead_to(block, wanted.rest);
+}
+
 bool check_code_limit(Cpu& cpu, const Block* block) {
   const u64 size = static_cast<u64>(block->end - block->start) + block->second_size;
   if (cpu.s.rip + size - 1 > cpu.s.segments[kCs].limit) return cpu.raise(vector::kGeneralProtection);
@@ -141,7 +147,7 @@ void begin_system_op(Cpu& cpu, const Op* op, i64 budget) {
   cpu.instruction_rip = (cpu.page_base + op->page_offset) & mask;
   s.rip = (cpu.instruction_rip + static_cast<u64>(static_cast<i64>(op->disp))) & mask;
   s.rflags = cpu.rflags();
-  cpu.link = nullptr;
+  cpu.link = {};
   cpu.leave = Leave::kSystem;
   cpu.fault.kind = PendingFault::Kind::kNone;
   cpu.stack_operand = (op->scale & Op::kStackSegment) != 0;
@@ -169,7 +175,7 @@ RunExit Cpu::run(u64 max_instructions) {
   const u64 end = s.instructions + std::min(max_instructions, ~u64{0} - s.instructions);
   touched_board = false;
   bool run_alone = false;  // the next instruction
-  link = nullptr;
+  link = {};
   RunExit exit = RunExit::kLimit;
   enter_guest_fp(*this);
   for (;;) {
@@ -183,7 +189,7 @@ RunExit Cpu::run(u64 max_instructions) {
       touched_board = true;
       if (vector >= 0) {
         s.halted = false;
-        link = nullptr;
+        link = {};
         s.rflags = rflags();
         const bool delivered = deliver_interrupt(*this, static_cast<u8>(vector));
         flags.set(s.rflags);
@@ -226,16 +232,16 @@ RunExit Cpu::run(u64 max_instructions) {
       }
     }
     if (BHVM_UNLIKELY(generation != code->generation())) {  // the blocks that were pointed at are gone
-      link = nullptr;
+      link = {};
       flush_jump_cache();
     }
     if (block != nullptr) {
       if (!single) {
-        if (link != nullptr) *link = block;
+        make(link, block);
         jump_cache[jump_cache_index(linear)] = code->arena().place_of(block);
         jump_cache_used = true;
       }
-      link = nullptr;
+      link = {};
       page_base = s.rip - block->start;
       alone = single;
       const bool trap_flag = (s.rflags & rflags::kTf) != 0;
@@ -251,7 +257,7 @@ RunExit Cpu::run(u64 max_instructions) {
     }
 
     if (leave == Leave::kFault) {
-      link = nullptr;
+      link = {};
       if (fault.kind == PendingFault::Kind::kAlone) {
         run_alone = true;
       } else if (fault.kind == PendingFault::Kind::kUnsupported) {

@@ -15,6 +15,13 @@ u8 byte(u16 offset) { return static_cast<u8>(offset); }
 /// Of a fused comparison, whose link has the place of others' immediates.
 i32 compared_number(const Op& op) { return static_cast<i32>(op.base | static_cast<u32>(op.index) << 16); }
 
+InPageOp in_page(const Op& op) {
+  InPageOp begin;
+  begin.handler = op.handler;
+  begin.lead_to(op.link, op.rest);
+  return begin;
+}
+
 template <class Kind>
 std::size_t write(u8* to, const Kind& op) {
   std::memcpy(to, &op, sizeof op);
@@ -42,14 +49,16 @@ std::size_t write_op(const Op& op, OpKind kind, u8* to) {
       return write(to, WideStoreOp{op.handler, op.disp, op.src, op.base, op.index, op.scale});
     case OpKind::kStoreNumber:
       return write(to, StoreNumberOp{op.handler, op.disp, static_cast<i32>(op.imm), op.base, op.index, op.scale});
-    case OpKind::kJump:
-      return write(to, JumpOp{op.handler, op.link, op.disp, op.dst});
+    case OpKind::kCall:
+      return write(to, CallOp{op.handler, op.link, op.disp, op.dst});
     case OpKind::kReturn:
       return write(to, ReturnOp{op.handler, op.imm});
+    case OpKind::kJump:
+      return write(to, JumpOp{in_page(op), op.disp});
     case OpKind::kCompare:
-      return write(to, CompareOp{op.handler, op.link, byte(op.dst), byte(op.src), op.rest});
+      return write(to, CompareOp{in_page(op), byte(op.dst), byte(op.src)});
     case OpKind::kCompareNumber:
-      return write(to, CompareNumberOp{op.handler, op.link, compared_number(op), op.dst, op.rest});
+      return write(to, CompareNumberOp{in_page(op), compared_number(op), op.dst});
     case OpKind::kAcross:
       return write(
           to, AcrossOp{op.handler, op.link, op.disp, 0, 0, compared_number(op), byte(op.dst), byte(op.src), op.rest});
@@ -64,7 +73,8 @@ OpDetails details_of(const Op& op, OpKind kind, std::size_t slot) {
   details.at = static_cast<u32>(slot) & 0x3FF;
   details.linked = (op.scale & Op::kLinked) != 0;
   details.stack_segment = (op.scale & Op::kStackSegment) != 0;
-  details.rest = op.rest;
+  details.in_page = compare || kind == OpKind::kJump;
+  details.rest = op.rest & 0x7F;
   return details;
 }
 

@@ -83,8 +83,8 @@ struct StoreNumberOp {
   u16 index;
   u8 scale;
 };
-/// A jump or a call; a call has its TransferData behind.
-struct JumpOp {
+/// A call, its TransferData behind it.
+struct CallOp {
   Handler handler;
   const Block* link;
   i32 disp;
@@ -94,23 +94,31 @@ struct ReturnOp {
   Handler handler;
   i64 imm;
 };
-/// A conditional jump inside the page, alone or after a comparison.
-struct CompareOp {
-  Handler handler;
-  const Block* link;
+/// How each jump inside the page begins: with a link that says beforehand what it takes.
+struct InPageOp {
+  Handler handler = nullptr;
+  const Op* target = nullptr;  // the first op of the block that the link leads to
+  i32 change = 0;              // of the budget: what it gets back for the rest of this block, less what that one costs
+
+  void lead_to(const Block* block, u32 rest) {
+    target = block->ops();
+    change = static_cast<i32>(rest) - static_cast<i32>(block->count);
+  }
+};
+/// An unconditional one.
+struct JumpOp : InPageOp {
+  i32 disp;
+};
+/// A conditional one, alone or after a comparison.
+struct CompareOp : InPageOp {
   u8 dst;
   u8 src;
-  u8 rest;
 };
 /// The same after one with a number.
-struct CompareNumberOp {
-  Handler handler;
-  const Block* link;
+struct CompareNumberOp : InPageOp {
   i32 imm;
   u16 dst;
-  u8 rest;
 };
-
 /// A jump to another page, of either kind.
 struct AcrossOp {
   Handler handler;
@@ -124,6 +132,8 @@ struct AcrossOp {
   u8 rest;
 };
 
+static_assert(sizeof(JumpOp) == 24 && sizeof(CompareOp) == 24 && sizeof(CompareNumberOp) == 32);
+
 enum class OpKind : u8 {
   kOp,
   kRegister,
@@ -134,8 +144,9 @@ enum class OpKind : u8 {
   kWideLoad,
   kWideStore,
   kStoreNumber,
-  kJump,
+  kCall,
   kReturn,
+  kJump,
   kCompare,
   kCompareNumber,
   kAcross
@@ -160,6 +171,8 @@ template <>
 inline constexpr OpKind kKindOf<WideStoreOp> = OpKind::kWideStore;
 template <>
 inline constexpr OpKind kKindOf<StoreNumberOp> = OpKind::kStoreNumber;
+template <>
+inline constexpr OpKind kKindOf<CallOp> = OpKind::kCall;
 template <>
 inline constexpr OpKind kKindOf<JumpOp> = OpKind::kJump;
 template <>

@@ -61,7 +61,8 @@ void FastTlb::fill_read(DataMode mode, LinearAddress page, const u8* host, bool 
 void FastTlb::fill_write(DataMode mode, LinearAddress page, u8* host, bool global) {
   const u64 tag = fast_tag(page.value);
   const u64 addend = host_value(host) - (page.value & kPageMask);
-  note_data(mode, data_tlb_index(page.value), global) = {.addend = addend, .read_tag = tag, .write_tag = tag, .unused = 0};
+  note_data(mode, data_tlb_index(page.value), global) = {
+      .addend = addend, .read_tag = tag, .write_tag = tag, .unused = 0};
 }
 
 void FastTlb::fill_fetch(LinearAddress page, bool user, PhysicalAddress frame, bool global) {

@@ -113,7 +113,7 @@ template <Condition condition, JumpKind kind, bool wide, class NotTaken = ByJump
 BHVM_HANDLER(jump_if) {
   if (holds<condition>(cpu.flags)) {
     using Onward [[maybe_unused]] = typename NotTaken::IfTaken;
-    budget += as<OpType>(op)->rest;
+    BHVM_GIVE_BACK_REST;
     BHVM_JUMP_DIRECT(kind, wide);
   }
   using Onward [[maybe_unused]] = NotTaken;
@@ -156,7 +156,7 @@ BHVM_HANDLER(fused) {
   if (Fuse::template test<condition, T>(a, b)) {
     using Onward [[maybe_unused]] = typename NotTaken::IfTaken;
     Fuse::Alu::template apply<T, true>(a, b, cpu.flags);
-    budget += as<OpType>(op)->rest;
+    BHVM_GIVE_BACK_REST;
     BHVM_JUMP_DIRECT(kind, true);
   }
   if constexpr (flags_behind) Fuse::Alu::template apply<T, true>(a, b, cpu.flags);

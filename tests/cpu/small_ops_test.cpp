@@ -121,23 +121,49 @@ TEST(SmallOps, JumpsHaveTheirLinks) {
   op.imm = 0;
   op.dst = 0x1000;  // a return address may be the next page's first byte
   make_linked(op);
-  const auto jump = as_one<JumpOp>(op);
-  EXPECT_EQ(jump.link, &unlinked_block);
-  EXPECT_EQ(jump.disp, op.disp);
-  EXPECT_EQ(jump.dst, op.dst);
+  const auto call = as_one<CallOp>(op);
+  EXPECT_EQ(call.link, &unlinked_block);
+  EXPECT_EQ(call.disp, op.disp);
+  EXPECT_EQ(call.dst, op.dst);
   op.dst = 0x65;
-  const auto compare = as_one<CompareOp>(op);
-  EXPECT_EQ(compare.link, &unlinked_block);
-  EXPECT_EQ(compare.dst, op.dst);
-  EXPECT_EQ(compare.src, op.src);
-  EXPECT_EQ(compare.rest, op.rest);
   op.base = 0x5678;
   op.index = 0xFEDC;
+  const auto across = as_one<AcrossOp>(op);
+  EXPECT_EQ(across.link, &unlinked_block);
+  EXPECT_EQ(across.disp, op.disp);
+  EXPECT_EQ(across.to_generation, FetchGeneration::kNever);
+  EXPECT_EQ(across.imm, static_cast<i32>(0xFEDC5678));
+  EXPECT_EQ(across.dst, op.dst);
+  EXPECT_EQ(across.src, op.src);
+  EXPECT_EQ(across.rest, op.rest);
+}
+
+TEST(SmallOps, JumpsInsideThePageSayWhatTheyTake) {
+  Op op = full_op();
+  op.imm = 0;
+  op.dst = 0x65;
+  op.base = 0x5678;
+  op.index = 0xFEDC;
+  make_linked(op);
+  const auto jump = as_one<JumpOp>(op);
+  EXPECT_EQ(jump.disp, op.disp);
+  const auto compare = as_one<CompareOp>(op);
+  EXPECT_EQ(compare.dst, op.dst);
+  EXPECT_EQ(compare.src, op.src);
   const auto number = as_one<CompareNumberOp>(op);
-  EXPECT_EQ(number.link, &unlinked_block);
   EXPECT_EQ(number.imm, static_cast<i32>(0xFEDC5678));
   EXPECT_EQ(number.dst, op.dst);
-  EXPECT_EQ(number.rest, op.rest);
+  for (const InPageOp& unlinked : {InPageOp(jump), InPageOp(compare), InPageOp(number)}) {
+    EXPECT_EQ(Block::of_first(unlinked.target), &unlinked_block);
+    EXPECT_LT(i64{0x40000000} + unlinked.change, 0);  // more than any budget
+    EXPECT_EQ(unlinked.change, op.rest - i64{unlinked_block.count});
+  }
+  InPageOp linked = jump;
+  Block block;
+  block.count = 5;
+  linked.lead_to(&block, 17);
+  EXPECT_EQ(linked.target, block.ops());
+  EXPECT_EQ(linked.change, 12);
 }
 
 TEST(SmallOps, WhatDoesNotFitIsTold) {
@@ -182,9 +208,11 @@ TEST(SmallOps, WhatCanFaultAndWhatHasALinkHasDetails) {
   EXPECT_EQ(details[0].rest, op.rest);
   EXPECT_EQ(details[0].stack_segment, 1u);
   EXPECT_EQ(details[0].linked, 0u);
+  EXPECT_EQ(details[0].in_page, 0u);
   EXPECT_EQ(details[1].at, 2u + 2 + 4);
   EXPECT_EQ(details[1].page_offset, 0x123u);  // its target
   EXPECT_EQ(details[1].linked, 1u);
+  EXPECT_EQ(details[1].in_page, 1u);
   EXPECT_EQ(details[2].at, 2u + 2 + 4 + 3);
   EXPECT_EQ(details[2].linked, 1u);
   EXPECT_EQ(reinterpret_cast<const u8*>(details), written.block().at_slot(2 + 2 + 4 + 3 + 4) + 4);
