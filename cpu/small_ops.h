@@ -2,9 +2,9 @@
 //
 // An op has room for whatever an instruction may need; most need little of it. Those that may be joined (the parts of
 // cpu/joined_ops.h) have handlers for a kind of op of half the size, or three quarters of it, with what they read while
-// all goes well; jumps to another page, one that is larger, with what they note. Where the
-// instruction stands, which a fault wants to know, is among the block's details. An op whose operands do not fit stays
-// what it was: all ops of a block run in their order, whatever their kinds are.
+// all goes well; jumps to another page, for one that has room for what they note. Where the instruction stands, which a
+// fault wants to know, is among the block's details. An op whose operands do not fit stays what it was: all ops of a
+// block run in their order, whatever their kinds are.
 #pragma once
 
 #include <span>
