@@ -115,8 +115,8 @@ const Block* next_block(Cpu& cpu, u64 linear, u32 mode) {
   return block;
 }
 
-/// Makes it lead to `block`.
-void make(const WantedLink& wanted, const Block* block) {
+/// The link leads to `block` from now on.
+void fulfil(const WantedLink& wanted, const Block* block) {
   if (wanted.link != nullptr) *wanted.link = block;
   if (wanted.in_page != nullptr) wanted.in_page->lead_to(block, wanted.rest);
 }
@@ -237,7 +237,7 @@ RunExit Cpu::run(u64 max_instructions) {
     }
     if (block != nullptr) {
       if (!single) {
-        make(link, block);
+        fulfil(link, block);
         jump_cache[jump_cache_index(linear)] = code->arena().place_of(block);
         jump_cache_used = true;
       }

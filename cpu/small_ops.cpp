@@ -3,17 +3,16 @@
 #include <array>
 #include <cstring>
 
+#include "base/check.h"
 #include "cpu/block_builder.h"
 
 namespace bhvm {
 namespace {
 
 constexpr std::size_t kOpSlots = sizeof(Op) / Block::kSlot;
+constexpr std::size_t kLastSlot = 0x3FF;  // that OpDetails::at holds
 
 u8 byte(u16 offset) { return static_cast<u8>(offset); }
-
-/// Of a fused comparison, whose link has the place of others' immediates.
-i32 compared_number(const Op& op) { return static_cast<i32>(op.base | static_cast<u32>(op.index) << 16); }
 
 InPageOp in_page(const Op& op) {
   InPageOp begin;
@@ -58,10 +57,10 @@ std::size_t write_op(const Op& op, OpKind kind, u8* to) {
     case OpKind::kCompare:
       return write(to, CompareOp{in_page(op), byte(op.dst), byte(op.src)});
     case OpKind::kCompareNumber:
-      return write(to, CompareNumberOp{in_page(op), compared_number(op), op.dst});
+      return write(to, CompareNumberOp{in_page(op), compared_number(&op), op.dst});
     case OpKind::kAcross:
       return write(
-          to, AcrossOp{op.handler, op.link, op.disp, 0, 0, compared_number(op), byte(op.dst), byte(op.src), op.rest});
+          to, AcrossOp{op.handler, op.link, op.disp, 0, 0, compared_number(&op), byte(op.dst), byte(op.src), op.rest});
   }
   return 0;
 }
@@ -70,7 +69,7 @@ OpDetails details_of(const Op& op, OpKind kind, std::size_t slot) {
   const bool compare = kind == OpKind::kCompare || kind == OpKind::kCompareNumber;
   OpDetails details;
   details.page_offset = static_cast<u32>(compare ? op.disp : op.page_offset) & kPageOffsetMask;
-  details.at = static_cast<u32>(slot) & 0x3FF;
+  details.at = static_cast<u32>(slot) & kLastSlot;
   details.linked = (op.scale & Op::kLinked) != 0;
   details.stack_segment = (op.scale & Op::kStackSegment) != 0;
   details.in_page = compare || kind == OpKind::kJump;
@@ -92,6 +91,7 @@ void write_ops(std::span<const Op> ops, std::span<const OpNotes> notes, std::spa
     if (notes[i].data) data += kOpSlots;
     slots += write_op(op, kinds[i], block.at_slot(slots));
   }
+  BHVM_CHECK(slots <= kLastSlot, "a block has more ops than any instructions make");
   slots += (count * sizeof(OpDetails) + Block::kSlot - 1) / Block::kSlot;
   block.slots = static_cast<u16>(slots);
   block.data_slots = static_cast<u8>(data);

@@ -134,6 +134,11 @@ struct AcrossOp {
 
 static_assert(sizeof(JumpOp) == 24 && sizeof(CompareOp) == 24 && sizeof(CompareNumberOp) == 32);
 
+/// The number of a fused comparison: an Op, whose link has the place of others' immediates, has it where addresses are.
+BHVM_INLINE i32 compared_number(const Op* op) { return static_cast<i32>(op->base | static_cast<u32>(op->index) << 16); }
+BHVM_INLINE i32 compared_number(const CompareNumberOp* op) { return op->imm; }
+BHVM_INLINE i32 compared_number(const AcrossOp* op) { return op->imm; }
+
 enum class OpKind : u8 {
   kOp,
   kRegister,

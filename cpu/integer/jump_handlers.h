@@ -138,10 +138,6 @@ struct FuseTest {
   using Alu = Test;
 };
 
-BHVM_INLINE i32 compared_number(const Op* op) { return static_cast<i32>(op->base | static_cast<u32>(op->index) << 16); }
-BHVM_INLINE i32 compared_number(const CompareNumberOp* op) { return op->imm; }
-BHVM_INLINE i32 compared_number(const AcrossOp* op) { return op->imm; }
-
 template <Condition condition, class Fuse, class T, bool immediate_operand, bool flags_behind,
           JumpKind kind = JumpKind::kInPage, class NotTaken = ByJump, class OpType = Op>
 BHVM_HANDLER(fused) {
