@@ -265,7 +265,8 @@ BHVM_HANDLER(ret) {
     if (BHVM_UNLIKELY(!still_leads(cpu, target, call.behind_at, call.behind_generation))) {
       if (!leads_to(cpu, target, block)) {
         block = jump_cache_at(cpu, target);
-        if (BHVM_UNLIKELY(!leads_to(cpu, target, block))) BHVM_BECOME((ret<Stack, alone, Through::kSlow>));
+        if (BHVM_UNLIKELY(!leads_to(cpu, target, block)))
+          BHVM_BECOME((ret<Stack, alone, Through::kSlow, ByJump, OpType>));
       }
       if (returns_behind(call, target)) {
         call.behind = block;

@@ -121,6 +121,25 @@ TEST(Transfers, AReturnSeesThatTheCodeBehindItsCallHasChanged) {
   EXPECT_EQ(h.reg(kRax), 65u);  // 2 to 11
 }
 
+TEST(Transfers, AReturnToWhatIsNotCanonicalFaultsWhereItStands) {
+  Harness h;
+  h.place(kCode, {0x89, 0xD8, 0xC3});  // mov eax, ebx; ret
+  h.reg(kRbx) = 7;
+  h.write64(kStack, u64{1} << 63);
+  for (int round = 0; round < 2; ++round) {  // the second time the TLB knows the stack
+    CpuState s = h.cpu.s;
+    s.rip = kCode;
+    s.gpr[kRax] = 0;
+    s.instructions = 0;
+    h.cpu.set_state(s);
+    EXPECT_EQ(h.cpu.run(10), RunExit::kShutdown);  // the fault finds no IDT
+    EXPECT_EQ(h.cpu.s.rip, kCode + 2);
+    EXPECT_EQ(h.cpu.s.instructions, 1u);
+    EXPECT_EQ(h.reg(kRax), 7u);
+    EXPECT_EQ(h.reg(kRsp), kStack);
+  }
+}
+
 /// Pages of 4 KiB whose translations change while jumps, calls and returns remember where they led.
 class RemappedCode : public testing::Test {
  protected:
