@@ -58,6 +58,17 @@ Kind as_one(const Op& op, OpKind kind = kKindOf<Kind>) {
   return small;
 }
 
+/// `op` as one of the kind, whose address has an index.
+template <class Kind>
+Kind as_one_with_index(const Op& op) {
+  const Kind small = as_one<Kind>(op);
+  EXPECT_EQ(small.disp, op.disp);
+  EXPECT_EQ(small.base, op.base);
+  EXPECT_EQ(small.index, op.index);
+  EXPECT_EQ(small.scale & 63, op.scale & 63);
+  return small;
+}
+
 TEST(SmallOps, HaveTheOperandsOfTheirOps) {
   Op op = full_op();
   op.imm = kImm;
@@ -65,24 +76,9 @@ TEST(SmallOps, HaveTheOperandsOfTheirOps) {
   EXPECT_EQ(reg.imm, kImm);
   EXPECT_EQ(reg.dst, op.dst);
   EXPECT_EQ(reg.src, op.src);
-  const auto load = as_one<LoadOp>(op);
-  EXPECT_EQ(load.disp, op.disp);
-  EXPECT_EQ(load.dst, op.dst);
-  EXPECT_EQ(load.base, op.base);
-  EXPECT_EQ(load.index, op.index);
-  EXPECT_EQ(load.scale & 63, op.scale & 63);
-  const auto store = as_one<StoreOp>(op);
-  EXPECT_EQ(store.disp, op.disp);
-  EXPECT_EQ(store.src, op.src);
-  EXPECT_EQ(store.base, op.base);
-  EXPECT_EQ(store.index, op.index);
-  EXPECT_EQ(store.scale & 63, op.scale & 63);
-  const auto number = as_one<StoreNumberOp>(op);
-  EXPECT_EQ(number.disp, op.disp);
-  EXPECT_EQ(number.imm, kImm);
-  EXPECT_EQ(number.base, op.base);
-  EXPECT_EQ(number.index, op.index);
-  EXPECT_EQ(number.scale & 63, op.scale & 63);
+  EXPECT_EQ(as_one_with_index<LoadOp>(op).dst, op.dst);
+  EXPECT_EQ(as_one_with_index<StoreOp>(op).src, op.src);
+  EXPECT_EQ(as_one_with_index<StoreNumberOp>(op).imm, kImm);
   op.imm = i64{1} << 40;
   EXPECT_EQ(as_one<Op>(op).imm, op.imm);
   EXPECT_EQ(as_one<ReturnOp>(op).imm, op.imm);
@@ -94,26 +90,16 @@ TEST(SmallOps, ThoseOfAnyRegisterHaveWideOffsets) {
   op.src = 0x432;
   op.base = 0x543;
   op.index = 0x654;
-  const auto simple_load = as_one<SimpleLoadOp>(op);
-  EXPECT_EQ(simple_load.disp, op.disp);
-  EXPECT_EQ(simple_load.dst, op.dst);
-  EXPECT_EQ(simple_load.base, op.base);
-  const auto simple_store = as_one<SimpleStoreOp>(op);
-  EXPECT_EQ(simple_store.disp, op.disp);
-  EXPECT_EQ(simple_store.src, op.src);
-  EXPECT_EQ(simple_store.base, op.base);
-  const auto load = as_one<WideLoadOp>(op);
+  const auto load = as_one<SimpleLoadOp>(op);
   EXPECT_EQ(load.disp, op.disp);
   EXPECT_EQ(load.dst, op.dst);
   EXPECT_EQ(load.base, op.base);
-  EXPECT_EQ(load.index, op.index);
-  EXPECT_EQ(load.scale & 63, op.scale & 63);
-  const auto store = as_one<WideStoreOp>(op);
+  const auto store = as_one<SimpleStoreOp>(op);
   EXPECT_EQ(store.disp, op.disp);
   EXPECT_EQ(store.src, op.src);
   EXPECT_EQ(store.base, op.base);
-  EXPECT_EQ(store.index, op.index);
-  EXPECT_EQ(store.scale & 63, op.scale & 63);
+  EXPECT_EQ(as_one_with_index<WideLoadOp>(op).dst, op.dst);
+  EXPECT_EQ(as_one_with_index<WideStoreOp>(op).src, op.src);
 }
 
 TEST(SmallOps, JumpsHaveTheirLinks) {
