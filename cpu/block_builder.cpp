@@ -93,7 +93,7 @@ Address BlockBuilder::place(const Instruction& insn, const ZydisDecodedOperand& 
     a.disp = 0;
   }
   Op& op = emit(nullptr);
-  notes_.back().disp_of = a.disp_of;
+  last_notes().disp_of = a.disp_of;
   op.base = a.base;
   op.index = a.index;
   op.scale = static_cast<u8>(a.scale | stack);
@@ -134,14 +134,9 @@ void BlockBuilder::address_to_scratch(const Instruction& insn, const ZydisDecode
 }
 
 Op& BlockBuilder::emit(Handler handler, bool can_fault) {
-  Op& op = ops_.emplace_back();
-  op.handler = handler;
-  op.page_offset = page_offset_;
-  op.base = op.index = BHVM_OFFSET(zero);
-  OpNotes& notes = notes_.emplace_back();
-  notes.can_fault = can_fault;
-  notes.instruction = static_cast<u16>(instructions_ - 1);
-  return op;
+  constexpr u16 kZero = BHVM_OFFSET(zero);
+  append({.handler = handler, .base = kZero, .index = kZero, .page_offset = page_offset_}, {.can_fault = can_fault});
+  return last();
 }
 
 Op& BlockBuilder::emit(Handler handler, const Address& address, bool can_fault) {
@@ -150,13 +145,13 @@ Op& BlockBuilder::emit(Handler handler, const Address& address, bool can_fault) 
   op.index = address.index;
   op.scale = address.scale;
   op.disp = address.disp;
-  notes_.back().disp_of = address.disp_of;
+  last_notes().disp_of = address.disp_of;
   return op;
 }
 
 Op& BlockBuilder::emit_data() {
   Op& op = emit(nullptr, false);
-  notes_.back().data = true;
+  last_notes().data = true;
   unlike_others();
   return op;
 }
@@ -171,57 +166,48 @@ Op& BlockBuilder::emit_system(Handler handler, const Instruction& insn) {
   return op;
 }
 
-void BlockBuilder::flags(FlagUse use) { notes_.back().flags = use; }
+void BlockBuilder::flags(FlagUse use) { last_notes().flags = use; }
 
 void BlockBuilder::begin(u32 mode) {
-  ops_.clear();
-  notes_.clear();
+  count_ = 0;
   instructions_ = 0;
   mode_ = mode;
   ended_ = false;
 }
 
-void BlockBuilder::start_instruction(const Instruction& insn) { start_undecodable(insn.page_offset); }
-
-void BlockBuilder::start_undecodable(u16 page_offset) {
-  page_offset_ = page_offset;
-  instructions_ += 1;
-  unlike_others_ = false;
-}
-
-Op* BlockBuilder::previous_single_op() {
+const Op* BlockBuilder::previous_single_op() {
   unlike_others();
-  if (instructions_ < 2 || ops_.empty()) return nullptr;
-  const std::size_t last = ops_.size() - 1;
+  if (instructions_ < 2 || count_ == 0) return nullptr;
+  const std::size_t last = count_ - 1;
   if (notes_[last].data || notes_[last].instruction != instructions_ - 2) return nullptr;
   if (last > 0 && notes_[last - 1].instruction == notes_[last].instruction) return nullptr;
   return &ops_[last];
 }
 
 Op& BlockBuilder::emit_fused(Handler handler) {
-  ops_.back().handler = handler;
-  const u16 instruction = notes_.back().instruction;
-  notes_.back() = {};
-  notes_.back().instruction = instruction;
-  notes_.back().instructions = 2;
-  return ops_.back();
+  last().handler = handler;
+  last_notes() = {.instruction = last_notes().instruction, .instructions = 2};
+  return last();
 }
 
 std::size_t BlockBuilder::count_current() const {
   std::size_t count = 0;
-  while (count < notes_.size() && notes_[notes_.size() - 1 - count].instruction == instructions_ - 1) count += 1;
+  while (count < count_ && notes_[count_ - 1 - count].instruction == instructions_ - 1) count += 1;
   return count;
 }
 
 void BlockBuilder::finish() {
   u16 live = rflags::kArithmetic;
-  for (std::size_t i = ops_.size(); i-- > 0;) {
-    const OpNotes& notes = notes_[i];
+  for (std::size_t i = count_; i-- > 0;) {
+    OpNotes& notes = notes_[i];
     if (notes.data) continue;
     Op& op = ops_[i];
     op.rest = static_cast<u8>(instructions_ - notes.instruction - notes.instructions);
     const FlagUse& use = notes.flags;
-    if (use.without_flags != nullptr && (use.writes & live) == 0) op.handler = use.without_flags;
+    if (use.without_flags != nullptr && (use.writes & live) == 0) {
+      op.handler = use.without_flags;
+      notes.part = notes.part_without_flags;
+    }
     live = static_cast<u16>((live & ~use.writes) | use.reads);
     if (notes.can_fault) live = rflags::kArithmetic;
   }

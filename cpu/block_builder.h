@@ -10,8 +10,8 @@
 
 #include <array>
 #include <span>
-#include <vector>
 
+#include "base/check.h"
 #include "base/types.h"
 #include "cpu/mode.h"
 #include "cpu/op.h"
@@ -43,6 +43,8 @@ struct FlagUse {
   u16 writes = 0;
   /// The handler to use when none of `writes` is read later; nullptr: always the same.
   Handler without_flags = nullptr;
+
+  bool operator==(const FlagUse&) const = default;
 };
 
 /// What an op's disp is made of.
@@ -64,6 +66,9 @@ struct Address {
 
 /// What the builder knows of an op beside the op itself.
 struct OpNotes {
+  /// As a part's number: nobody has asked yet.
+  static constexpr u16 kUnknownPart = 0xFFFF;
+
   bool can_fault = true;
   bool data = false;
   bool imm_is_operand = false;  // imm is the instruction's immediate
@@ -71,10 +76,17 @@ struct OpNotes {
   u16 instruction = 0;  // its index in the block
   u8 instructions = 1;  // how many it is: a fused op is two
   FlagUse flags;
+  u16 part = kUnknownPart;                // that the op's handler is of joined ops (cpu/joined_ops.h)
+  u16 part_without_flags = kUnknownPart;  // that flags.without_flags is
+
+  bool operator==(const OpNotes&) const = default;
 };
 
 class BlockBuilder {
  public:
+  /// More ops than a block's instructions make.
+  static constexpr std::size_t kMostOps = 256;
+
   /// Byte offset in struct Cpu of a register operand (general registers of every width, AH to BH, XMM, MMX, scratch).
   static u16 offset_of(ZydisRegister reg);
 
@@ -95,11 +107,11 @@ class BlockBuilder {
   /// Appends a system instruction (cpu/system_op.h), which ends the block; its memory operand, if it has one, is in
   /// cpu.scratch_address.
   Op& emit_system(Handler handler, const Instruction& insn);
-  Op& last() { return ops_.back(); }
+  Op& last() { return ops_[count_ - 1]; }
   /// Makes the last op's imm the instruction's operand i. Whoever puts an immediate there so does nothing else with it.
   void immediate(const Instruction& insn, unsigned i) {
-    ops_.back().imm = insn.operand(i).imm.value.s;
-    notes_.back().imm_is_operand = true;
+    last().imm = insn.operand(i).imm.value.s;
+    last_notes().imm_is_operand = true;
   }
   /// Says what the last emitted op does to the flags.
   void flags(FlagUse use);
@@ -115,41 +127,50 @@ class BlockBuilder {
 
   // ---- for the code cache ----
   void begin(u32 mode);
-  void start_instruction(const Instruction& insn);
+  void start_instruction(const Instruction& insn) { start_undecodable(insn.page_offset); }
   /// An instruction without a decoding, at this page offset.
-  void start_undecodable(u16 page_offset);
+  void start_undecodable(u16 page_offset) {
+    page_offset_ = page_offset;
+    instructions_ += 1;
+    unlike_others_ = false;
+  }
   bool ended() const { return ended_; }
   u32 mode() const { return mode_; }
-  /// The ops of the instruction before this one, for fusing: nullptr unless it was a single op.
-  Op* previous_single_op();
+  /// The op of the instruction before this one, for fusing: nullptr unless it was a single one.
+  const Op* previous_single_op();
   /// Removes that op: the current instruction takes its place and counts for both.
   Op& emit_fused(Handler handler);
   unsigned instructions() const { return instructions_; }
   /// The ops of the current instruction, and what is known of them.
-  std::span<const Op> current_ops() const { return std::span(ops_).last(count_current()); }
-  std::span<const OpNotes> current_notes() const { return std::span(notes_).last(count_current()); }
+  std::span<const Op> current_ops() const { return std::span(ops_).first(count_).last(count_current()); }
+  std::span<const OpNotes> current_notes() const { return notes().last(count_current()); }
   bool is_unlike_others() const { return unlike_others_; }
-  /// Starts an instruction that has been translated before, without an op or with this one; returns the op.
+  /// Appends an instruction that has been translated before: one without an op, or with one that has these notes.
   void repeat(u16 page_offset) { start_undecodable(page_offset); }
-  Op& repeat(u16 page_offset, const OpNotes& notes) {
-    start_undecodable(page_offset);
-    notes_.push_back(notes);
-    notes_.back().instruction = static_cast<u16>(instructions_ - 1);
-    Op& op = ops_.emplace_back();
-    op.page_offset = page_offset;
-    return op;
+  void repeat(const Op& op, const OpNotes& notes) {
+    start_undecodable(op.page_offset);
+    append(op, notes);
   }
   /// Numbers the ops, drops dead flags; the ops are complete afterwards.
   void finish();
-  std::vector<Op>& ops() { return ops_; }
-  std::span<const OpNotes> notes() const { return notes_; }
+  std::span<Op> ops() { return std::span(ops_).first(count_); }
+  std::span<const OpNotes> notes() const { return std::span(notes_).first(count_); }
 
  private:
+  OpNotes& last_notes() { return notes_[count_ - 1]; }
+  void append(const Op& op, const OpNotes& notes) {
+    BHVM_CHECK(count_ < kMostOps, "a block has more ops than any instructions make");
+    ops_[count_] = op;
+    notes_[count_] = notes;
+    notes_[count_].instruction = static_cast<u16>(instructions_ - 1);
+    count_ += 1;
+  }
   std::size_t count_current() const;
   Address place(const Instruction& insn, const ZydisDecodedOperand& memory, u16 index);
 
-  std::vector<Op> ops_;
-  std::vector<OpNotes> notes_;
+  std::array<Op, kMostOps> ops_;
+  std::array<OpNotes, kMostOps> notes_;
+  std::size_t count_ = 0;
   unsigned instructions_ = 0;
   u32 mode_ = 0;
   u16 page_offset_ = 0;

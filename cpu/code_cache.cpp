@@ -71,8 +71,9 @@ const Block* CodeCache::block_at(PhysicalAddress address, u32 mode, const Physic
   return memory_.is_ram(address) ? build(address, mode, second_page) : nullptr;
 }
 
-Decoded CodeCache::decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction*& insn) {
-  const Decoded decoded = decoder_->decode(bytes, (mode & mode::kCode64) != 0, insn);
+Decoded CodeCache::decode(std::span<const u8> bytes, const InstructionShape& shape, u16 page_offset, u32 mode,
+                          Instruction*& insn) {
+  const Decoded decoded = decoder_->decode(bytes, shape, (mode & mode::kCode64) != 0, insn);
   insn->page_offset = page_offset;
   insn->mode = mode;
   return decoded;
@@ -83,7 +84,7 @@ Decoded CodeCache::decode_joined(const u8* first, std::size_t first_size, Physic
   std::array<u8, 2 * kLongestInstruction> joined{};
   std::memcpy(joined.data(), first, first_size);
   memory_.read(second_page, joined.data() + first_size, kLongestInstruction);
-  return decode(std::span(joined).first(first_size + kLongestInstruction), page_offset, mode, insn);
+  return decode(std::span(joined).first(first_size + kLongestInstruction), {}, page_offset, mode, insn);
 }
 
 void CodeCache::translate(const Instruction& insn, bool straddles) {
@@ -106,14 +107,16 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   const bool repeats = (mode & (mode::kCode64 | mode::kSingle)) == mode::kCode64;
   while (!builder_.ended() && builder_.instructions() < limit && offset < kPageSize) {
     const u16 here = static_cast<u16>(offset);
-    if (repeats) {
-      if (const unsigned length = translated.repeat(builder_, {bytes + offset, kPageSize - offset}, here)) {
+    const std::span to_page_end(bytes + offset, kPageSize - offset);
+    const InstructionShape shape = InstructionShape::of(to_page_end);
+    if (repeats && shape) {
+      if (const unsigned length = translated.repeat(builder_, shape, bytes + offset, here)) {
         offset += length;
         continue;
       }
     }
     Instruction* insn = nullptr;
-    Decoded decoded = decode({bytes + offset, kPageSize - offset}, here, mode, insn);
+    Decoded decoded = decode(to_page_end, shape, here, mode, insn);
     if (decoded == Decoded::kTruncated) {
       if (builder_.instructions() != 0) break;  // it gets a block of its own
       if (second_page == nullptr || !memory_.is_ram(*second_page)) {
@@ -133,8 +136,9 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
       break;
     }
     translate(*insn, second_size != 0);
-    if (repeats && decoder_->numbers() != nullptr && second_size == 0) {
-      translated.keep(builder_, *insn, bytes + offset, *decoder_->numbers());
+    if (const DecodedShapes::Numbers* const numbers = decoder_->numbers()) {
+      const bool kept = repeats && translated.keep(builder_, *insn, bytes + offset, *numbers);
+      if (!kept || shape.immediate_is_kind) decoder_->keep();
     }
     offset += insn->length();
     if (second_size != 0) break;
@@ -143,8 +147,12 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   const std::size_t second_at = builder_.ops().size();
   if (second_size != 0) builder_.emit_data();
   builder_.finish();
-  kinds_.assign(builder_.ops().size(), OpKind::kOp);
-  if (second_size == 0) join_ops(builder_.ops(), kinds_);
+  const std::span kinds = std::span(kinds_).first(builder_.ops().size());
+  if (second_size == 0) {
+    join_ops(builder_.ops(), builder_.notes(), kinds);
+  } else {
+    std::ranges::fill(kinds, OpKind::kOp);
+  }
   Block* block = commit(page, mode, start, static_cast<u16>(std::min<u64>(offset, kPageSize)), second_size);
   if (second_size != 0) {
     block->second_at = static_cast<u8>(second_at * sizeof(Op) / Block::kSlot);
@@ -213,7 +221,7 @@ void CodeCache::throw_older_half_away() {
 }
 
 Block* CodeCache::commit(PhysicalAddress page, u32 mode, u16 start, u16 end, u8 second_size) {
-  const std::vector<Op>& ops = builder_.ops();
+  const std::span<const Op> ops = builder_.ops();
   Block* block = allocate(most_slots(ops.size()));
   block->count = builder_.instructions();
   block->mode = static_cast<u16>(mode);

@@ -11,6 +11,7 @@
 
 #include <Zydis/Zydis.h>
 
+#include <array>
 #include <vector>
 
 #include "base/types.h"
@@ -84,7 +85,8 @@ class CodeCache final : public MemoryObserver {
   std::size_t page_index(PhysicalAddress page) const;
   Block* find(u64 page, u16 start, u32 mode);
   Block* build(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page);
-  Decoded decode(std::span<const u8> bytes, u16 page_offset, u32 mode, Instruction*& insn);
+  Decoded decode(std::span<const u8> bytes, const InstructionShape& shape, u16 page_offset, u32 mode,
+                 Instruction*& insn);
   Decoded decode_joined(const u8* first, std::size_t first_size, PhysicalAddress second_page, u16 page_offset, u32 mode,
                         Instruction*& insn);
   void translate(const Instruction& insn, bool straddles);
@@ -99,7 +101,7 @@ class CodeCache final : public MemoryObserver {
   GuestMemory& memory_;
   DecodedShapes* decoder_ = nullptr;  // of the thread that builds a block, while it does
   BlockBuilder builder_;
-  std::vector<OpKind> kinds_;  // what its ops become
+  std::array<OpKind, BlockBuilder::kMostOps> kinds_;  // what its ops become
   ZeroedArray<u32> buckets_;
   ZeroedArray<u32> pages_;  // the place of the first block of each RAM page
   std::vector<PhysicalAddress> pages_in_use_;

@@ -4,7 +4,7 @@
 #include <span>
 
 namespace bhvm {
-DecodedShapes::DecodedShapes() : entries_(std::size_t{1} << kEntryBits) {}
+DecodedShapes::DecodedShapes() : sets_(std::size_t{1} << kSetBits) {}
 
 DecodedShapes& DecodedShapes::of_this_thread() {
   static thread_local DecodedShapes shapes;
@@ -27,7 +27,7 @@ bool DecodedShapes::learn(const InstructionShape& shape, Entry& entry) {
     if (imm.size != 0) end = std::min<unsigned>(end, imm.offset);
   }
   if (raw.disp.size != 0) end = std::min<unsigned>(end, raw.disp.offset);
-  if (end != shape.size()) return false;
+  if (end != shape.size) return false;
 
   unsigned next_immediate = 0;
   for (unsigned i = 0; i < operands.size(); ++i) {
@@ -66,27 +66,34 @@ void DecodedShapes::fill_in(Entry& entry, const u8* bytes) {
   }
 }
 
-Decoded DecodedShapes::decode(std::span<const u8> bytes, bool code64, Instruction*& insn) {
-  insn = &other_;
-  numbers_ = nullptr;
-  InstructionShape shape;
-  if (!code64 || bytes.size() < InstructionShape::kReadable || !InstructionShape::of(bytes.data(), shape)) {
-    return decoder_.decode(bytes, code64, other_);
+DecodedShapes::Entry* DecodedShapes::find(const InstructionShape& shape) {
+  for (Entry& entry : set_of(shape).entries) {
+    if (entry.numbers.shape == shape) return &entry;
   }
-  Entry& entry = entries_[shape.hash() >> (64 - kEntryBits)];
-  insn = &entry.insn;
-  if (entry.numbers.shape == shape) {
-    fill_in(entry, bytes.data());
-    numbers_ = &entry.numbers;
+  return nullptr;
+}
+
+Decoded DecodedShapes::decode(std::span<const u8> bytes, const InstructionShape& shape, bool code64,
+                              Instruction*& insn) {
+  numbers_ = nullptr;
+  const bool has_shape = code64 && shape;
+  if (Entry* const entry = has_shape ? find(shape) : nullptr) {
+    fill_in(*entry, bytes.data());
+    insn = &entry->insn;
+    numbers_ = &entry->numbers;
     return Decoded::kYes;
   }
-  const Decoded decoded = decoder_.decode(bytes, code64, entry.insn);
-  if (decoded == Decoded::kYes && learn(shape, entry)) {
-    numbers_ = &entry.numbers;
-  } else {
-    entry.numbers.shape = {};
-  }
+  insn = &last_.insn;
+  const Decoded decoded = decoder_.decode(bytes, code64, last_.insn);
+  if (decoded == Decoded::kYes && has_shape && learn(shape, last_)) numbers_ = &last_.numbers;
   return decoded;
+}
+
+void DecodedShapes::keep() {
+  if (numbers_ != &last_.numbers) return;
+  Set& set = set_of(last_.numbers.shape);
+  set.entries[set.next] = last_;
+  set.next ^= 1;
 }
 
 }  // namespace bhvm

@@ -31,10 +31,13 @@ class DecodedShapes {
   /// cluster's nodes mostly run the same code.
   static DecodedShapes& of_this_thread();
 
-  /// Like Decoder::decode(). On kYes `insn` points to the decoding, valid until the next call.
-  Decoded decode(std::span<const u8> bytes, bool code64, Instruction*& insn);
-  /// The numbers of the last decoding; nullptr when it is not kept. Valid until the next call.
+  /// Like Decoder::decode(), of an instruction of this shape; none asks for nothing kept. On kYes `insn` points to the
+  /// decoding, valid until the next call.
+  Decoded decode(std::span<const u8> bytes, const InstructionShape& shape, bool code64, Instruction*& insn);
+  /// The numbers of the last decoding; nullptr when it holds for this instruction alone. Valid until the next call.
   const Numbers* numbers() const { return numbers_; }
+  /// Keeps the last decoding, if it has numbers. There is little room: not for what is kept translated.
+  void keep();
 
  private:
   struct Entry {
@@ -44,14 +47,22 @@ class DecodedShapes {
     Instruction insn;
   };
 
+  /// Two shapes' decodings, so that two frequent ones never drive each other out.
+  struct Set {
+    Entry entries[2];
+    u8 next = 0;  // to be replaced
+  };
+
+  Set& set_of(const InstructionShape& shape) { return sets_[shape.hash() >> (64 - kSetBits)]; }
+  Entry* find(const InstructionShape& shape);
   static bool learn(const InstructionShape& shape, Entry& entry);
   static void fill_in(Entry& entry, const u8* bytes);
 
-  static constexpr unsigned kEntryBits = 10;
+  static constexpr unsigned kSetBits = 9;
 
   Decoder decoder_;
-  ZeroedArray<Entry> entries_;
-  Instruction other_;  // of what is not kept
+  ZeroedArray<Set> sets_;
+  Entry last_;  // what was not kept when it was decoded
   const Numbers* numbers_ = nullptr;
 };
 

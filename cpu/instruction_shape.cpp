@@ -1,7 +1,6 @@
 #include "cpu/instruction_shape.h"
 
 #include <array>
-#include <cstring>
 
 namespace bhvm {
 namespace {
@@ -49,17 +48,17 @@ constexpr std::array<Follows, 256> kTwoByte = [] {
 
 }  // namespace
 
-bool InstructionShape::of(const u8* bytes, InstructionShape& shape) {
+InstructionShape InstructionShape::of(const u8* bytes) {
   unsigned n = 1;  // bytes that `follows` has been told by
   Follows follows = kOneByte[bytes[0]];
   while (follows == Follows::kPrefix) {
-    if (n > 4) return false;
+    if (n > 4) return {};
     follows = kOneByte[bytes[n++]];
   }
   if (follows == Follows::kRex) follows = kOneByte[bytes[n++]];
   if (follows == Follows::kEscape) {
     const u8 second = bytes[n++];
-    if (second == 0x0F) return false;  // 3DNow: the opcode stands behind everything else
+    if (second == 0x0F) return {};  // 3DNow: the opcode stands behind everything else
     if (second == 0x38 || second == 0x3A) n += 1;
     follows = kTwoByte[second];
   }
@@ -67,25 +66,15 @@ bool InstructionShape::of(const u8* bytes, InstructionShape& shape) {
     const u8 byte = bytes[n++];
     if ((byte & 0xC0) != 0xC0 && (byte & 7) == 4) n += 1;
   } else if (follows != Follows::kNothing) {
-    return false;
+    return {};
   }
-  std::memcpy(&shape.low, bytes, sizeof shape.low);
-  shape.high = 0;
-  if (n <= 8) {
-    shape.low &= ~u64{0} >> (64 - 8 * n);
-  } else {
-    std::memcpy(&shape.high, bytes + 8, sizeof shape.high);
-    shape.high &= ~u64{0} >> (128 - 8 * n);
-  }
-  shape.high |= u64{n} << kSizeShift | (follows == Follows::kModRmAndKind ? kKind : 0);
-  return true;
-}
-
-u64 NumberField::read(const u8* bytes) const {
-  u64 value = 0;
-  std::memcpy(&value, bytes + offset, sizeof value);
-  const unsigned shift = 64 - 8 * size;
-  return is_signed ? static_cast<u64>(static_cast<i64>(value << shift) >> shift) : value << shift >> shift;
+  InstructionShape shape;
+  if (n > sizeof shape.bytes) return {};
+  std::memcpy(&shape.bytes, bytes, sizeof shape.bytes);
+  shape.bytes &= ~u64{0} >> (64 - 8 * n);
+  shape.size = static_cast<u8>(n);
+  shape.immediate_is_kind = follows == Follows::kModRmAndKind;
+  return shape;
 }
 
 }  // namespace bhvm

@@ -5,30 +5,35 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
+#include <span>
 
 #include "base/types.h"
 #include "cpu/decoder.h"
 
 namespace bhvm {
 
-/// Those bytes, zeroes behind them, and in the last two bytes what else is known.
 struct InstructionShape {
-  /// Whoever asks for shapes and numbers must be able to read as many bytes from the instruction's first one on.
+  /// Of an instruction with fewer bytes behind its first one no shape is told, so that its numbers can be read as
+  /// words.
   static constexpr std::size_t kReadable = kLongestInstruction + sizeof(u64);
 
-  u64 low = 0, high = 0;
-
-  bool operator==(const InstructionShape&) const = default;
-  /// False for what has none: opcodes behind other bytes, VEX and the like, more than four prefixes.
-  static bool of(const u8* bytes, InstructionShape& shape);
-  unsigned size() const { return static_cast<unsigned>(high >> kSizeShift); }
+  u64 bytes = 0;  // the first one lowest, zeroes behind them: no two shapes have the same
+  u8 size = 0;    // how many they are; 0: it has no shape
   /// Does the immediate say what is done rather than with what, as the count of a shift or the order of a shuffle does?
-  bool immediate_is_kind() const { return (high & kKind) != 0; }
-  u64 hash() const { return (low ^ (high << 7)) * 0x9E3779B97F4A7C15; }
+  bool immediate_is_kind = false;
+
+  /// The shape of the instruction at the start of `bytes`, in 64-bit code. None have opcodes behind other bytes, VEX
+  /// and the like, more than four prefixes, more than eight bytes.
+  static InstructionShape of(std::span<const u8> bytes) {
+    return bytes.size() < kReadable ? InstructionShape{} : of(bytes.data());
+  }
+  explicit operator bool() const { return size != 0; }
+  bool operator==(const InstructionShape& other) const { return bytes == other.bytes && size == other.size; }
+  u64 hash() const { return bytes * 0x9E3779B97F4A7C15; }
 
  private:
-  static constexpr unsigned kSizeShift = 56;
-  static constexpr u64 kKind = u64{1} << 48;
+  static InstructionShape of(const u8* bytes);
 };
 
 /// A number in an instruction's bytes.
@@ -37,7 +42,12 @@ struct NumberField {
   u8 size : 4 = 0;  // bytes; 0: there is none
   bool is_signed = false;
 
-  u64 read(const u8* bytes) const;
+  u64 read(const u8* bytes) const {
+    u64 value = 0;
+    std::memcpy(&value, bytes + offset, sizeof value);
+    const unsigned shift = 64 - 8 * size;
+    return is_signed ? static_cast<u64>(static_cast<i64>(value << shift) >> shift) : value << shift >> shift;
+  }
 };
 
 }  // namespace bhvm

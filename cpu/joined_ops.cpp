@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "cpu/block_builder.h"
 #include "cpu/sse/translate.h"
 
 namespace bhvm {
@@ -11,33 +12,35 @@ namespace {
 /// The parts, found by a hash of the handler that translators give them.
 class Parts {
  public:
+  struct Part {
+    Handler handler = nullptr;  // alone
+    OpKind kind = OpKind::kOp;
+    bool any_imm = false;  // takes_any_imm()
+    bool begins_stack_run = false;
+  };
+
   /// `instead`: the handlers to give them, from the next number on; none: those that they have.
   void add(std::span<const JoinedPart> parts, std::span<const Handler> instead) {
     for (const JoinedPart& part : parts) {
-      const u16 number = static_cast<u16>(handlers_.size());
+      const u16 number = static_cast<u16>(parts_.size());
       BHVM_CHECK(number < kSlots / 2, "the parts of joined ops need a larger table: kSlotBits, cpu/joined_ops.cpp");
-      slots_[slot_of(part.translated)] = {part.translated, number, part.kind, takes_any_imm(part.kind, part.imm_size)};
-      handlers_.push_back(instead.empty() ? part.handler : instead[number - 1u]);
+      slots_[slot_of(part.translated)] = {part.translated, number};
+      parts_.push_back({.handler = instead.empty() ? part.handler : instead[number - 1u],
+                        .kind = part.kind,
+                        .any_imm = takes_any_imm(part.kind, part.imm_size),
+                        .begins_stack_run = integer::begins_stack_run(part.translated)});
     }
   }
 
-  /// The number of the part that this op is, and its kind; 0 when it is none.
-  u16 number_of(const Op& op, OpKind& kind) const {
-    const Slot& slot = slots_[slot_of(op.handler)];
-    if (slot.number == 0 || !fits(op, slot.kind, slot.any_imm)) return 0;
-    kind = slot.kind;
-    return slot.number;
-  }
-  /// The handler of a part that stands alone.
-  Handler handler_of(u16 number) const { return handlers_[number]; }
-  std::size_t size() const { return handlers_.size(); }
+  /// The number of the part that has this handler; 0 when none has.
+  u16 number_of(Handler translated) const { return slots_[slot_of(translated)].number; }
+  const Part& operator[](u16 number) const { return parts_[number]; }
+  std::size_t size() const { return parts_.size(); }
 
  private:
   struct Slot {
     Handler translated = nullptr;
     u16 number = 0;
-    OpKind kind = OpKind::kOp;
-    bool any_imm = false;
   };
   static constexpr unsigned kSlotBits = 12;
   static constexpr std::size_t kSlots = std::size_t{1} << kSlotBits;
@@ -50,7 +53,7 @@ class Parts {
   }
 
   std::vector<Slot> slots_{kSlots};
-  std::vector<Handler> handlers_{nullptr};
+  std::vector<Part> parts_{1};
 };
 
 /// The rows as a tree: a node for each run of parts that some row begins with. Nodes behind the first part are found by
@@ -107,7 +110,7 @@ class Rows {
     u16 number = 0;  // 0 where there is none
     u16 row = 0;     // that ends here; 0: none does
   };
-  static constexpr unsigned kSlotBits = 14;
+  static constexpr unsigned kSlotBits = 15;
   static constexpr std::size_t kSlots = std::size_t{1} << kSlotBits;
 
   /// The slot of this node if no other one is there.
@@ -167,6 +170,11 @@ struct Tables {
   }
 };
 
+const Tables& tables() {
+  static const Tables tables;
+  return tables;
+}
+
 }  // namespace
 
 #if !BHVM_TWO_JUMPS
@@ -176,29 +184,36 @@ std::span<const Handler> joined_rows() { return {}; }
 }  // namespace two_jumps
 #endif
 
-void join_ops(std::span<Op> ops, std::span<OpKind> kinds) {
-  static const Tables tables;
-  constexpr std::size_t kMostOps = 256;
-  std::array<u16, kMostOps> numbers;
-  BHVM_CHECK(ops.size() <= kMostOps, "a block has more ops than any instructions make");
+u16 part_of(Handler translated) { return tables().parts.number_of(translated); }
+
+void join_ops(std::span<Op> ops, std::span<const OpNotes> notes, std::span<OpKind> kinds) {
+  const Parts& parts = tables().parts;
+  const Rows& rows = tables().rows;
+  std::array<u16, BlockBuilder::kMostOps> numbers;
+  BHVM_CHECK(ops.size() <= numbers.size(), "more ops are to be joined than a block has");
   for (std::size_t i = 0; i < ops.size(); ++i) {
-    numbers[i] = ops[i].handler == nullptr ? u16{0} : tables.parts.number_of(ops[i], kinds[i]);
-    if (i > 0) tables.rows.prefetch(numbers[i - 1], numbers[i]);
+    u16 number = notes[i].part;
+    if (number == OpNotes::kUnknownPart) number = notes[i].data ? u16{0} : parts.number_of(ops[i].handler);
+    if (!fits(ops[i], parts[number].kind, parts[number].any_imm)) number = 0;
+    kinds[i] = parts[number].kind;
+    numbers[i] = number;
+    if (i > 0) rows.prefetch(numbers[i - 1], number);
   }
-  const std::span parts(numbers.data(), ops.size());
   std::size_t i = 0;
   while (i < ops.size()) {
-    if (parts[i] == 0) {
+    const u16 number = numbers[i];
+    if (number == 0) {
       i += 1;
       continue;
     }
-    std::size_t joined = integer::join_stack_run(ops.subspan(i));
+    std::size_t joined = parts[number].begins_stack_run ? integer::join_stack_run(ops.subspan(i)) : 0;
     if (joined == 0) {
-      const Rows::Joined row = BHVM_JOINS ? tables.rows.longest(parts.subspan(i)) : Rows::Joined{};
-      ops[i].handler = row.row != 0 ? tables.rows.handler_of(row.row) : tables.parts.handler_of(parts[i]);
+      const Rows::Joined row =
+          BHVM_JOINS ? rows.longest(std::span(numbers).subspan(i, ops.size() - i)) : Rows::Joined{};
+      ops[i].handler = row.row != 0 ? rows.handler_of(row.row) : parts[number].handler;
       joined = row.ops;
     }
-    for (std::size_t k = 1; k < joined; ++k) ops[i + k].handler = tables.parts.handler_of(parts[i + k]);
+    for (std::size_t k = 1; k < joined; ++k) ops[i + k].handler = parts[numbers[i + k]].handler;
     i += joined;
   }
 }

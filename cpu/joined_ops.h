@@ -16,6 +16,8 @@
 
 namespace bhvm {
 
+struct OpNotes;
+
 inline constexpr std::size_t kMostJoined = 6;
 
 /// What may be joined.
@@ -34,16 +36,21 @@ struct JoinedRow {
   Handler joined = nullptr;
 };
 
-/// To be called last on a block's ops, as translators write them; data among them have nullptr as their handler. From
-/// the front on, the longest row that fits is taken. Each part then has the handler that goes on as dispatch() says,
-/// and in `kinds`, as many as `ops` and all kOp, is which kind of op it is for.
-void join_ops(std::span<Op> ops, std::span<OpKind> kinds);
+/// The number of the part that a translator gives this handler; 0 when it is none.
+u16 part_of(Handler translated);
+
+/// To be called last on a block's ops, as translators write them. From the front on, the longest row that fits is
+/// taken. Each part then has the handler that goes on as dispatch() says, and in `kinds`, as many as `ops`, is which
+/// kind of op it is for.
+void join_ops(std::span<Op> ops, std::span<const OpNotes> notes, std::span<OpKind> kinds);
 
 namespace integer {
 std::span<const JoinedPart> joined_parts();
 std::span<const JoinedRow> joined_rows();
 
-/// Joins a run of pushes or pops at the front; returns how many ops that were, 0 when there is none.
+/// Can a run of pushes or pops begin with an op that has this handler?
+bool begins_stack_run(Handler translated);
+/// Joins the run at the front; returns how many ops that were, 0 when there is none.
 std::size_t join_stack_run(std::span<Op> ops);
 }  // namespace integer
 

@@ -7,6 +7,9 @@
 // block run in their order, whatever their kinds are.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstring>
 #include <span>
 
 #include "base/types.h"
@@ -18,126 +21,6 @@ struct OpNotes;
 
 // Operand fields are byte offsets into struct Cpu here too: of 8 bits for general registers and what addresses are made
 // of, which stand first there, and of 16 for whatever else. (Hosts take a cycle more for what lies at a multiple.)
-
-/// No memory operand, or the top of the stack.
-struct RegisterOp {
-  Handler handler;
-  i32 imm;
-  u16 dst;
-  u16 src;
-};
-/// A general register from memory, or from the operand's address.
-struct LoadOp {
-  Handler handler;
-  i32 disp;
-  u8 dst;
-  u8 base;
-  u8 index;
-  u8 scale;
-};
-/// Memory from a general register.
-struct StoreOp {
-  Handler handler;
-  i32 disp;
-  u8 src;
-  u8 base;
-  u8 index;
-  u8 scale;
-};
-/// The same with any register, and without an index.
-struct SimpleLoadOp {
-  Handler handler;
-  i32 disp;
-  u16 dst;
-  u16 base;
-};
-struct SimpleStoreOp {
-  Handler handler;
-  i32 disp;
-  u16 src;
-  u16 base;
-};
-/// The same with an index.
-struct WideLoadOp {
-  Handler handler;
-  i32 disp;
-  u16 dst;
-  u16 base;
-  u16 index;
-  u8 scale;
-};
-struct WideStoreOp {
-  Handler handler;
-  i32 disp;
-  u16 src;
-  u16 base;
-  u16 index;
-  u8 scale;
-};
-/// Memory and a number.
-struct StoreNumberOp {
-  Handler handler;
-  i32 disp;
-  i32 imm;
-  u16 base;
-  u16 index;
-  u8 scale;
-};
-/// A call, its TransferData behind it.
-struct CallOp {
-  Handler handler;
-  const Block* link;
-  i32 disp;
-  u16 dst;
-};
-struct ReturnOp {
-  Handler handler;
-  i64 imm;
-};
-/// How each jump inside the page begins: with a link that says beforehand what it takes.
-struct InPageOp {
-  Handler handler = nullptr;
-  const Op* target = nullptr;  // the first op of the block that the link leads to
-  i32 change = 0;              // of the budget: what it gets back for the rest of this block, less what that one costs
-
-  void lead_to(const Block* block, u32 rest) {
-    target = block->ops();
-    change = static_cast<i32>(rest) - static_cast<i32>(block->count);
-  }
-};
-/// An unconditional one.
-struct JumpOp : InPageOp {
-  i32 disp;
-};
-/// A conditional one, alone or after a comparison.
-struct CompareOp : InPageOp {
-  u8 dst;
-  u8 src;
-};
-/// The same after one with a number.
-struct CompareNumberOp : InPageOp {
-  i32 imm;
-  u16 dst;
-};
-/// A jump to another page, of either kind.
-struct AcrossOp {
-  Handler handler;
-  const Block* link;
-  i32 disp;
-  u32 to_generation;  // as in TransferData
-  u64 to;
-  i32 imm;
-  u8 dst;
-  u8 src;
-  u8 rest;
-};
-
-static_assert(sizeof(JumpOp) == 24 && sizeof(CompareOp) == 24 && sizeof(CompareNumberOp) == 32);
-
-/// The number of a fused comparison: an Op, whose link has the place of others' immediates, has it where addresses are.
-BHVM_INLINE i32 compared_number(const Op* op) { return static_cast<i32>(op->base | static_cast<u32>(op->index) << 16); }
-BHVM_INLINE i32 compared_number(const CompareNumberOp* op) { return op->imm; }
-BHVM_INLINE i32 compared_number(const AcrossOp* op) { return op->imm; }
 
 enum class OpKind : u8 {
   kOp,
@@ -156,57 +39,169 @@ enum class OpKind : u8 {
   kCompareNumber,
   kAcross
 };
+inline constexpr unsigned kOpKinds = static_cast<unsigned>(OpKind::kAcross) + 1;
+
+/// No memory operand, or the top of the stack.
+struct RegisterOp {
+  static constexpr OpKind kKind = OpKind::kRegister;
+  Handler handler;
+  i32 imm;
+  u16 dst;
+  u16 src;
+};
+/// A general register from memory, or from the operand's address.
+struct LoadOp {
+  static constexpr OpKind kKind = OpKind::kLoad;
+  Handler handler;
+  i32 disp;
+  u8 dst;
+  u8 base;
+  u8 index;
+  u8 scale;
+};
+/// Memory from a general register.
+struct StoreOp {
+  static constexpr OpKind kKind = OpKind::kStore;
+  Handler handler;
+  i32 disp;
+  u8 src;
+  u8 base;
+  u8 index;
+  u8 scale;
+};
+/// The same with any register, and without an index.
+struct SimpleLoadOp {
+  static constexpr OpKind kKind = OpKind::kSimpleLoad;
+  Handler handler;
+  i32 disp;
+  u16 dst;
+  u16 base;
+};
+struct SimpleStoreOp {
+  static constexpr OpKind kKind = OpKind::kSimpleStore;
+  Handler handler;
+  i32 disp;
+  u16 src;
+  u16 base;
+};
+/// The same with an index.
+struct WideLoadOp {
+  static constexpr OpKind kKind = OpKind::kWideLoad;
+  Handler handler;
+  i32 disp;
+  u16 dst;
+  u16 base;
+  u16 index;
+  u8 scale;
+};
+struct WideStoreOp {
+  static constexpr OpKind kKind = OpKind::kWideStore;
+  Handler handler;
+  i32 disp;
+  u16 src;
+  u16 base;
+  u16 index;
+  u8 scale;
+};
+/// Memory and a number.
+struct StoreNumberOp {
+  static constexpr OpKind kKind = OpKind::kStoreNumber;
+  Handler handler;
+  i32 disp;
+  i32 imm;
+  u16 base;
+  u16 index;
+  u8 scale;
+};
+/// A call, its TransferData behind it.
+struct CallOp {
+  static constexpr OpKind kKind = OpKind::kCall;
+  Handler handler;
+  const Block* link;
+  i32 disp;
+  u16 dst;
+};
+struct ReturnOp {
+  static constexpr OpKind kKind = OpKind::kReturn;
+  Handler handler;
+  i64 imm;
+};
+/// How each jump inside the page begins: with a link that says beforehand what it takes.
+struct InPageOp {
+  Handler handler = nullptr;
+  const Op* target = nullptr;  // the first op of the block that the link leads to
+  i32 change = 0;              // of the budget: what it gets back for the rest of this block, less what that one costs
+
+  void lead_to(const Block* block, u32 rest) {
+    target = block->ops();
+    change = static_cast<i32>(rest) - static_cast<i32>(block->count);
+  }
+};
+/// An unconditional one.
+struct JumpOp : InPageOp {
+  static constexpr OpKind kKind = OpKind::kJump;
+  i32 disp;
+};
+/// A conditional one, alone or after a comparison.
+struct CompareOp : InPageOp {
+  static constexpr OpKind kKind = OpKind::kCompare;
+  u8 dst;
+  u8 src;
+};
+/// The same after one with a number.
+struct CompareNumberOp : InPageOp {
+  static constexpr OpKind kKind = OpKind::kCompareNumber;
+  i32 imm;
+  u16 dst;
+};
+/// A jump to another page, of either kind.
+struct AcrossOp {
+  static constexpr OpKind kKind = OpKind::kAcross;
+  Handler handler;
+  const Block* link;
+  i32 disp;
+  u32 to_generation;  // as in TransferData
+  u64 to;
+  i32 imm;
+  u8 dst;
+  u8 src;
+  u8 rest;
+};
+
+static_assert(sizeof(JumpOp) == 24 && sizeof(CompareOp) == 24 && sizeof(CompareNumberOp) == 32);
+
+/// The number of a fused comparison: an Op, whose link has the place of others' immediates, has it where addresses are.
+BHVM_INLINE i32 compared_number(const Op* op) { return static_cast<i32>(op->base | static_cast<u32>(op->index) << 16); }
+BHVM_INLINE i32 compared_number(const CompareNumberOp* op) { return op->imm; }
+BHVM_INLINE i32 compared_number(const AcrossOp* op) { return op->imm; }
 
 /// The kind of an op of this type.
 template <class Type>
-inline constexpr OpKind kKindOf = OpKind::kOp;
-template <>
-inline constexpr OpKind kKindOf<RegisterOp> = OpKind::kRegister;
-template <>
-inline constexpr OpKind kKindOf<LoadOp> = OpKind::kLoad;
-template <>
-inline constexpr OpKind kKindOf<StoreOp> = OpKind::kStore;
-template <>
-inline constexpr OpKind kKindOf<SimpleLoadOp> = OpKind::kSimpleLoad;
-template <>
-inline constexpr OpKind kKindOf<SimpleStoreOp> = OpKind::kSimpleStore;
-template <>
-inline constexpr OpKind kKindOf<WideLoadOp> = OpKind::kWideLoad;
-template <>
-inline constexpr OpKind kKindOf<WideStoreOp> = OpKind::kWideStore;
-template <>
-inline constexpr OpKind kKindOf<StoreNumberOp> = OpKind::kStoreNumber;
-template <>
-inline constexpr OpKind kKindOf<CallOp> = OpKind::kCall;
-template <>
-inline constexpr OpKind kKindOf<JumpOp> = OpKind::kJump;
-template <>
-inline constexpr OpKind kKindOf<ReturnOp> = OpKind::kReturn;
-template <>
-inline constexpr OpKind kKindOf<CompareOp> = OpKind::kCompare;
-template <>
-inline constexpr OpKind kKindOf<CompareNumberOp> = OpKind::kCompareNumber;
-template <>
-inline constexpr OpKind kKindOf<AcrossOp> = OpKind::kAcross;
+inline constexpr OpKind kKindOf = [] {
+  if constexpr (requires { Type::kKind; }) {
+    return Type::kKind;
+  } else {
+    return OpKind::kOp;
+  }
+}();
+
+/// For each kind the bits that its places, those of Op from `dst` to `index`, have no room for.
+inline constexpr std::array<u64, kOpKinds> kPlacesBeyond = [] {
+  constexpr u64 kDst = 0xFF00, kSrc = kDst << 16, kBase = kSrc << 16, kIndex = kBase << 16;
+  std::array<u64, kOpKinds> beyond{};
+  beyond[static_cast<unsigned>(OpKind::kLoad)] = kDst | kBase | kIndex;
+  beyond[static_cast<unsigned>(OpKind::kStore)] = kSrc | kBase | kIndex;
+  beyond[static_cast<unsigned>(OpKind::kCompare)] = kDst | kSrc;
+  beyond[static_cast<unsigned>(OpKind::kAcross)] = kDst | kSrc;
+  return beyond;
+}();
 
 /// May `op` become one of this kind? `any_imm`: whatever its immediate is.
 inline bool fits(const Op& op, OpKind kind, bool any_imm) {
-  unsigned places = 0;
-  switch (kind) {
-    case OpKind::kLoad:
-      places = op.dst | op.base | op.index;
-      break;
-    case OpKind::kStore:
-      places = op.src | op.base | op.index;
-      break;
-    case OpKind::kCompare:
-    case OpKind::kAcross:
-      places = op.dst | op.src;
-      break;
-    default:
-      break;
-  }
-  return places <= 0xFF && (any_imm || op.imm == static_cast<i32>(op.imm));
+  u64 places;
+  static_assert(offsetof(Op, index) + sizeof op.index - offsetof(Op, dst) == sizeof places);
+  std::memcpy(&places, reinterpret_cast<const u8*>(&op) + offsetof(Op, dst), sizeof places);
+  return (places & kPlacesBeyond[static_cast<unsigned>(kind)]) == 0 && (any_imm || op.imm == static_cast<i32>(op.imm));
 }
 /// Of an op of this kind, is any immediate small enough whose low `imm_size` bytes are what its handler reads?
 constexpr bool takes_any_imm(OpKind kind, unsigned imm_size) {

@@ -156,6 +156,8 @@ class Tlb {
   // How many pieces of large pages are entered, by a hash of the 1 GiB region they lie in: most INVLPGs find 0 there
   // and need not look through the whole TLB for pieces.
   std::array<u16, 64> large_pieces_{};
+  // For each data translation the low bits of its frame's number: those of a frame are looked for here.
+  std::array<u32, kTlbSets * kTlbWays> data_frames_{};
 };
 
 }  // namespace bhvm

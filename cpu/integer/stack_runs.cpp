@@ -22,6 +22,8 @@ const StackRuns& chosen_runs() {
 const StackRuns* stack_runs_by_two_jumps() { return nullptr; }
 #endif
 
+bool begins_stack_run(Handler translated) { return translated == plain<Push64> || translated == plain<Pop64>; }
+
 std::size_t join_stack_run(std::span<Op> ops) {
   if (ops.empty() || !(pushes(ops[0]) || pops(ops[0]))) return 0;
   const bool push = pushes(ops[0]);

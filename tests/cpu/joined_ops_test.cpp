@@ -150,8 +150,10 @@ std::vector<Op> ops_of(const std::vector<u16>& parts) {
 }
 
 std::vector<OpKind> join(std::vector<Op>& ops) {
-  std::vector<OpKind> kinds(ops.size(), OpKind::kOp);
-  join_ops(ops, kinds);
+  std::vector<OpKind> kinds(ops.size());
+  std::vector<OpNotes> notes(ops.size());
+  for (std::size_t i = 0; i < ops.size(); ++i) notes[i].data = ops[i].handler == nullptr;
+  join_ops(ops, notes, kinds);
   return kinds;
 }
 
@@ -199,6 +201,13 @@ TEST(JoinedOps, EachRowIsFoundAndItsPartsStayComplete) {
     ASSERT_EQ(ops.back().handler, nullptr);
     ASSERT_EQ(kinds.back(), OpKind::kOp);
   }
+}
+
+TEST(JoinedOps, PartsAreFoundByTheirHandlers) {
+  for (u16 number = 1; number <= all_parts().size(); ++number) {
+    ASSERT_EQ(part_of(all_parts()[number - 1u].translated), number);
+  }
+  EXPECT_EQ(part_of(integer::joined_rows().front().joined), 0);
 }
 
 TEST(JoinedOps, APartAloneGoesOnAsChosenAndOthersAreKept) {
