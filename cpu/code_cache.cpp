@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
+#include <utility>
 
 #include "base/check.h"
 #include "cpu/control.h"
@@ -46,7 +47,11 @@ void forget(Block& block, BlockArena::Range gone) {
 }  // namespace
 
 CodeCache::CodeCache(Mmu& mmu)
-    : mmu_(mmu), memory_(mmu.memory()), buckets_(kBuckets), pages_(memory_.size_bytes() / kPageSize) {}
+    : mmu_(mmu),
+      memory_(mmu.memory()),
+      buckets_(kBuckets),
+      pages_(memory_.size_bytes() / kPageSize),
+      watched_(pages_.size()) {}
 
 CodeCache::~CodeCache() = default;
 
@@ -156,7 +161,8 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   Block* block = commit(page, mode, start, static_cast<u16>(std::min<u64>(offset, kPageSize)), second_size);
   if (second_size != 0) {
     block->second_at = static_cast<u8>(second_at * sizeof(Op) / Block::kSlot);
-    memory_.read(*second_page, block->at_slot(block->second_at), second_size);
+    block->second_page() = {};
+    memory_.read(*second_page, block->second_page().bytes, second_size);
   }
   memory_.mark_code({page.value | start}, static_cast<u64>(block->end) - start);
   enter(*block);
@@ -186,7 +192,14 @@ void CodeCache::remove(Block* block) {
 
 bool CodeCache::holds_end_of(const Block* block, PhysicalAddress second_page) const {
   const u8* bytes = memory_.peek_page(second_page);
-  return bytes != nullptr && std::memcmp(bytes, block->at_slot(block->second_at), block->second_size) == 0;
+  return bytes != nullptr && std::memcmp(bytes, block->second_page().bytes, block->second_size) == 0;
+}
+
+bool CodeCache::watch_end_of(const Block* block, PhysicalAddress second_page) {
+  if (!holds_end_of(block, second_page)) return false;
+  memory_.mark_code(second_page, block->second_size);
+  watched_[page_index(second_page)] = true;
+  return true;
 }
 
 bool CodeCache::revalidate(const Block* block, PhysicalAddress second_page) {
@@ -217,6 +230,7 @@ void CodeCache::throw_older_half_away() {
   for (const PhysicalAddress page : pages) {
     if (pages_[page_index(page)] == 0) memory_.clear_code(page);
   }
+  mmu_.renew_fetch_generations();  // ends may not be watched any more
   statistics_.flushes += 1;
 }
 
@@ -262,6 +276,7 @@ void CodeCache::code_written(PhysicalAddress address, u64 size) {
     }
   }
   memory_.clear_code(page, still_code);
+  if (std::exchange(watched_[page_index(page)], false)) mmu_.renew_fetch_generations();
 }
 
 void CodeCache::flush() {

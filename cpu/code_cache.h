@@ -59,7 +59,9 @@ class CodeCache final : public MemoryObserver {
   bool needs_second_page() const { return needs_second_page_; }
   /// Does the second page hold the bytes that a straddling block was decoded from?
   bool holds_end_of(const Block* block, PhysicalAddress second_page) const;
-  /// The same; if not, the block is killed.
+  /// The same; if so, a store into these bytes makes a new number for all fetch tables (FetchGeneration).
+  bool watch_end_of(const Block* block, PhysicalAddress second_page);
+  /// The same as holds_end_of(); if not, the block is killed.
   bool revalidate(const Block* block, PhysicalAddress second_page);
 
   /// The number of times that blocks were thrown away. Whoever points to a block must forget it when that moves, but
@@ -103,7 +105,8 @@ class CodeCache final : public MemoryObserver {
   BlockBuilder builder_;
   std::array<OpKind, BlockBuilder::kMostOps> kinds_;  // what its ops become
   ZeroedArray<u32> buckets_;
-  ZeroedArray<u32> pages_;  // the place of the first block of each RAM page
+  ZeroedArray<u32> pages_;     // the place of the first block of each RAM page
+  ZeroedArray<bool> watched_;  // is the end of a straddling block watched there?
   std::vector<PhysicalAddress> pages_in_use_;
   BlockArena arena_;
   bool needs_second_page_ = false;

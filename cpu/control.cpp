@@ -116,16 +116,24 @@ BHVM_HANDLER(leave_dead_block) {
 
 namespace {
 
-[[gnu::noinline]] bool second_page_holds(const Cpu& cpu, const Block* block) {
+/// Is the page behind this one in the fetch TLB, with the bytes that the block was decoded from? If so, it is noted.
+[[gnu::noinline]] bool second_page_holds(Cpu& cpu, Block* block) {
   const u64 next = (cpu.page_base + kPageSize) & rip_mask(cpu);
   const u64 physical = cpu.mmu.fetch_hit(next, cpu.user != 0);
-  return physical != ~u64{0} && cpu.code->holds_end_of(block, {physical});
+  if (physical == ~u64{0} || !cpu.code->watch_end_of(block, {physical})) return false;
+  block->second_page().page_base = cpu.page_base;
+  block->second_page().generation = cpu.fetch_generation->note();
+  return true;
 }
 
 }  // namespace
 
 BHVM_HANDLER(check_second_page) {
-  if (BHVM_UNLIKELY(!second_page_holds(cpu, Block::of_first(op)))) BHVM_BECOME(leave_dead_block);
+  Block* const block = const_cast<Block*>(Block::of_first(op));
+  const SecondPage& second = block->second_page();
+  if (BHVM_UNLIKELY(!still_leads(cpu, cpu.page_base, second.page_base, second.generation))) {
+    if (!second_page_holds(cpu, block)) BHVM_BECOME(leave_dead_block);
+  }
   BHVM_NEXT;
 }
 

@@ -185,6 +185,14 @@ struct OpDetails {
 };
 static_assert(sizeof(OpDetails) == 4);
 
+/// What a block of one instruction that crosses into another page knows of that one. It stands where data of an op do.
+struct SecondPage {
+  u8 bytes[16] = {};   // those that the instruction was decoded from: CodeCache::holds_end_of()
+  u64 page_base = 0;   // the linear address of the first page when the page behind it was seen to hold them ...
+  u32 generation = 0;  // ... under the fetch table of this number
+};
+static_assert(sizeof(SecondPage) <= sizeof(Op));
+
 /// A run of ops decoded from one physical page. Lives in the code cache; ops follow the header in memory.
 struct Block {
   /// The unit of what stands behind the header, in bytes.
@@ -200,8 +208,8 @@ struct Block {
   u16 slots = 0;         // of all that follows: ops, data, details
   u8 data_slots = 0;     // behind the ops: the last op's TransferData, a second page's bytes
   u8 details = 0;        // how many
-  u8 second_at = 0;      // of a straddling block: the slot that holds the bytes taken from the second page ...
-  u8 second_size = 0;    // ... and how many they are, else 0
+  u8 second_at = 0;      // of a straddling block: the slot of its SecondPage ...
+  u8 second_size = 0;    // ... and how many bytes it took from there, else 0
   u32 next_in_page = 0;  // lists of the code cache: places in its arena, 0 at the end
   u32 next_in_bucket = 0;
 
@@ -217,6 +225,8 @@ struct Block {
   bool dead() const { return start == kNowhere; }
   /// One instruction that crosses into another page: its first op checks the bytes there.
   bool straddles() const { return second_size != 0; }
+  SecondPage& second_page() { return *reinterpret_cast<SecondPage*>(at_slot(second_at)); }
+  const SecondPage& second_page() const { return *reinterpret_cast<const SecondPage*>(at_slot(second_at)); }
   u16 first_byte() const { return dead() ? end : start; }
 };
 static_assert(sizeof(Block) == 32);

@@ -122,6 +122,23 @@ TEST(Engine, ALoopThroughAnInstructionAcrossTwoPagesSeesTheSecondPageChange) {
   EXPECT_EQ(h.cpu.s.instructions, 42u);
 }
 
+TEST(Engine, ALoopThroughAnInstructionAcrossTwoPagesSeesTheSecondPageChangeAfterSomeRounds) {
+  Harness h;
+  const u64 start = kCode + kPageSize - 6;
+  h.place(start, {0xB9, 0x0C, 0x00, 0x00, 0x00,        // mov ecx, 12
+                  0x05, 0x01, 0x00, 0x00, 0x00,        // loop: add eax, 1: the immediate is in the second page
+                  0xF6, 0xC1, 0x03,                    // test cl, 3
+                  0x75, 0x06,                          // jnz over the next one
+                  0xFE, 0x05, 0xF1, 0xFF, 0xFF, 0xFF,  // inc byte [rip-15]: the immediate
+                  0xFF, 0xC9,                          // dec ecx
+                  0x75, 0xEC,                          // jnz loop
+                  0xF4});
+  h.cpu.s.rip = start;
+  EXPECT_EQ(h.cpu.run(1000), RunExit::kHalted);
+  EXPECT_EQ(h.reg(kRax), 1u + 4 * 2 + 4 * 3 + 3 * 4);
+  EXPECT_EQ(h.cpu.s.instructions, 65u);
+}
+
 TEST(Engine, ALoopThroughAnInstructionAcrossTwoPagesFaultsWhenTheSecondGoesAway) {
   Harness h;
   h.write64(kPageTables + 0x2000 + 8 * 3, kPageTables + 0x3000 + 3);  // 6 MiB to 8 MiB in small pages
