@@ -15,6 +15,15 @@ if(BHVM_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_C_COMPILER_LAUNCHER "${BHVM_CCACHE}")
 endif()
 
+# Thousands of handlers' addresses stand in tables: packed, their relocations take 20 KB of a program instead of 800.
+include(CheckCXXSourceRuns)
+set(CMAKE_REQUIRED_LINK_OPTIONS "LINKER:-z,pack-relative-relocs")
+check_cxx_source_runs("int main() { return 0; }" BHVM_PACKED_RELOCATIONS)
+unset(CMAKE_REQUIRED_LINK_OPTIONS)
+if(BHVM_PACKED_RELOCATIONS)
+  add_link_options("LINKER:-z,pack-relative-relocs")
+endif()
+
 add_library(bhvm_options INTERFACE)
 target_compile_options(bhvm_options INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-invalid-offsetof -Wno-missing-field-initializers

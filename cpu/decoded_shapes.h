@@ -58,7 +58,7 @@ class DecodedShapes {
   static bool learn(const InstructionShape& shape, Entry& entry);
   static void fill_in(Entry& entry, const u8* bytes);
 
-  static constexpr unsigned kSetBits = 9;
+  static constexpr unsigned kSetBits = 8;
 
   Decoder decoder_;
   ZeroedArray<Set> sets_;
