@@ -16,7 +16,7 @@ namespace bhvm {
 
 class BlockArena {
  public:
-  static constexpr u64 kBytes = u64{42} << 20;
+  static constexpr u64 kBytes = u64{40} << 20;
 
   /// What is gone.
   struct Range {
@@ -65,7 +65,7 @@ class BlockArena {
 
  private:
   static u64 begin_of(unsigned half) { return half == 0 ? sizeof(Block) : kBytes / 2; }
-  static constexpr u64 kAlignment = 16;
+  static constexpr u64 kAlignment = Block::kSlot;
   static constexpr u64 size_of(std::size_t slots) {
     return (sizeof(Block) + slots * Block::kSlot + kAlignment - 1) & ~(kAlignment - 1);
   }

@@ -14,7 +14,7 @@
 
 namespace bhvm {
 
-const Block unlinked_block = {.count = 0x7FFFFFFF, .page = 1};
+const Block unlinked_block = {.count = 0xFFFF, .page_number = 0xFFFFFFFF};
 
 namespace {
 
@@ -64,7 +64,7 @@ std::size_t CodeCache::page_index(PhysicalAddress page) const {
 
 Block* CodeCache::find(u64 page, u16 start, u32 mode) {
   Block* block = arena_.at(bucket_of(page, start, mode));
-  while (block != nullptr && (block->start != start || block->page != page || block->mode != mode)) {
+  while (block != nullptr && (block->start != start || block->page().value != page || block->mode != mode)) {
     block = arena_.at(block->next_in_bucket);
   }
   return block;
@@ -149,7 +149,6 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
     if (second_size != 0) break;
   }
   if (!builder_.ended()) emit_fall_through(builder_, offset);
-  const std::size_t second_at = builder_.ops().size();
   if (second_size != 0) builder_.emit_data();
   builder_.finish();
   const std::span kinds = std::span(kinds_).first(builder_.ops().size());
@@ -160,7 +159,6 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
   }
   Block* block = commit(page, mode, start, static_cast<u16>(std::min<u64>(offset, kPageSize)), second_size);
   if (second_size != 0) {
-    block->second_at = static_cast<u8>(second_at * sizeof(Op) / Block::kSlot);
     block->second_page() = {};
     memory_.read(*second_page, block->second_page().bytes, second_size);
   }
@@ -170,7 +168,7 @@ Block* CodeCache::build(PhysicalAddress address, u32 mode, const PhysicalAddress
 }
 
 void CodeCache::enter(Block& block) {
-  const PhysicalAddress page{block.page};
+  const PhysicalAddress page = block.page();
   const u32 place = arena_.place_of(&block);
   u32& head = pages_[page_index(page)];
   if (head == 0) pages_in_use_.push_back(page);
@@ -182,7 +180,7 @@ void CodeCache::enter(Block& block) {
 }
 
 void CodeCache::remove(Block* block) {
-  for (u32* link = &pages_[page_index({block->page})]; *link != 0; link = &arena_.at(*link)->next_in_page) {
+  for (u32* link = &pages_[page_index(block->page())]; *link != 0; link = &arena_.at(*link)->next_in_page) {
     if (arena_.at(*link) == block) {
       *link = block->next_in_page;
       return;
@@ -237,12 +235,12 @@ void CodeCache::throw_older_half_away() {
 Block* CodeCache::commit(PhysicalAddress page, u32 mode, u16 start, u16 end, u8 second_size) {
   const std::span<const Op> ops = builder_.ops();
   Block* block = allocate(most_slots(ops.size()));
-  block->count = builder_.instructions();
+  block->count = static_cast<u16>(builder_.instructions());
   block->mode = static_cast<u16>(mode);
-  block->page = page.value;
+  block->page_number = static_cast<u32>(page.page_number());
   block->start = start;
   block->end = end;
-  block->second_size = second_size;
+  block->second_size = second_size & 0xF;
   write_ops(ops, builder_.notes(), kinds_, *block);
   arena_.trim(*block);
   statistics_.blocks_built += 1;

@@ -29,6 +29,9 @@ namespace bhvm {
 /// What an unlinked jump points to: never fits a budget, is on no page.
 extern const Block unlinked_block;
 
+/// The budget of one dispatch, below the count of `unlinked_block`. What is left when it is spent goes on at once.
+inline constexpr i64 kMostAtOnce = 0xF000;
+
 struct CodeCacheStatistics {
   u64 blocks_built = 0;
   u64 blocks_killed = 0;
@@ -83,7 +86,7 @@ class CodeCache final : public MemoryObserver {
     return (((page >> kPageShift) * 0x9E3779B1) ^ start ^ (mode << 5)) & (kBuckets - 1);
   }
   u32& bucket_of(u64 page, u16 start, u32 mode) { return buckets_[bucket_index(page, start, mode)]; }
-  u32& bucket_of(const Block* block) { return bucket_of(block->page, block->start, block->mode); }
+  u32& bucket_of(const Block* block) { return bucket_of(block->page().value, block->start, block->mode); }
   std::size_t page_index(PhysicalAddress page) const;
   Block* find(u64 page, u16 start, u32 mode);
   Block* build(PhysicalAddress address, u32 mode, const PhysicalAddress* second_page);

@@ -94,7 +94,7 @@ BHVM_INLINE bool fetch_leads_to(const Cpu& cpu, u64 target, const Block* block) 
   u64 offset = fetch_tlb_index(target) * sizeof(FastFetchEntry);
   settle(offset);
   const auto& entry = *reinterpret_cast<const FastFetchEntry*>(reinterpret_cast<const u8*>(&cpu.fetch_tlb[0]) + offset);
-  return entry.tag == fast_tag(target) && entry.page == block->page;
+  return entry.tag == fast_tag(target) && entry.page == block->page().value;
 }
 
 /// Did somebody note that the linear address `target` leads where it wants to go, under a number that still stands?
@@ -105,7 +105,7 @@ BHVM_INLINE bool still_leads(const Cpu& cpu, u64 target, u64 noted_target, u32 n
 /// Moves on to another page, whose block is `block`.
 BHVM_INLINE void enter_page(Cpu& cpu, u64 target, const Block* block) {
   cpu.page_base = target & kPageMask;
-  cpu.s.fetch_physical = block->page;
+  cpu.s.fetch_physical = block->page().value;
 }
 
 /// Does `op`'s link, `block`, lead where the linear address `target` does?

@@ -200,19 +200,19 @@ struct Block {
   /// As `start`: no page offset.
   static constexpr u16 kNowhere = 0xFFFF;
 
-  u32 count = 0;         // instructions: what the budget pays at entry
-  u16 mode = 0;          // the mode key it was decoded under (cpu/mode.h)
-  u16 start = 0;         // page offset of the first byte; of a dead block kNowhere, so that nobody finds it
-  u64 page = 0;          // physical page address
-  u16 end = 0;           // page offset behind the last byte (4096 at most); of a dead block of its first byte
-  u16 slots = 0;         // of all that follows: ops, data, details
-  u8 data_slots = 0;     // behind the ops: the last op's TransferData, a second page's bytes
-  u8 details = 0;        // how many
-  u8 second_at = 0;      // of a straddling block: the slot of its SecondPage ...
-  u8 second_size = 0;    // ... and how many bytes it took from there, else 0
-  u32 next_in_page = 0;  // lists of the code cache: places in its arena, 0 at the end
+  u16 count = 0;           // instructions: what the budget pays at entry
+  u16 mode = 0;            // the mode key it was decoded under (cpu/mode.h)
+  u16 start = 0;           // page offset of the first byte; of a dead block kNowhere, so that nobody finds it
+  u16 end = 0;             // page offset behind the last byte (4096 at most); of a dead block of its first byte
+  u16 slots = 0;           // of all that follows: ops, data, details
+  u8 details = 0;          // how many
+  u8 data_slots : 4 = 0;   // behind the ops: the last op's TransferData, a SecondPage
+  u8 second_size : 4 = 0;  // of a straddling block: how many bytes it took from the second page, else 0
+  u32 page_number = 0;     // of the physical page
+  u32 next_in_page = 0;    // lists of the code cache: places in its arena, 0 at the end
   u32 next_in_bucket = 0;
 
+  PhysicalAddress page() const { return {u64{page_number} << kPageShift}; }
   u8* at_slot(std::size_t slot) { return reinterpret_cast<u8*>(this + 1) + slot * kSlot; }
   const u8* at_slot(std::size_t slot) const { return reinterpret_cast<const u8*>(this + 1) + slot * kSlot; }
   const Op* ops() const { return reinterpret_cast<const Op*>(at_slot(0)); }
@@ -225,10 +225,13 @@ struct Block {
   bool dead() const { return start == kNowhere; }
   /// One instruction that crosses into another page: its first op checks the bytes there.
   bool straddles() const { return second_size != 0; }
-  SecondPage& second_page() { return *reinterpret_cast<SecondPage*>(at_slot(second_at)); }
-  const SecondPage& second_page() const { return *reinterpret_cast<const SecondPage*>(at_slot(second_at)); }
+  /// Behind all other data.
+  SecondPage& second_page() { return *reinterpret_cast<SecondPage*>(at_slot(data_end() - sizeof(Op) / kSlot)); }
+  const SecondPage& second_page() const { return const_cast<Block*>(this)->second_page(); }
+  /// The slot behind the data, where details begin.
+  std::size_t data_end() const { return slots - (details * sizeof(OpDetails) + kSlot - 1) / kSlot; }
   u16 first_byte() const { return dead() ? end : start; }
 };
-static_assert(sizeof(Block) == 32);
+static_assert(sizeof(Block) == 24);
 
 }  // namespace bhvm

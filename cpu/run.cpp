@@ -13,9 +13,6 @@
 namespace bhvm {
 namespace {
 
-/// The budget of one dispatch: below the count of `unlinked_block`, which no budget may cover.
-constexpr u64 kMostAtOnce = 0x40000000;
-
 /// A straddling block has just been checked: its first op is left out.
 void dispatch(Cpu& cpu, const Block* block, i64 budget) {
   const Op* op = block->ops() + (block->straddles() ? 1 : 0);
@@ -99,7 +96,7 @@ const Block* next_block(Cpu& cpu, u64 linear, u32 mode) {
   const PhysicalAddress address{cpu.s.fetch_physical | (linear & kPageOffsetMask)};
   cpu.code->prefetch(address, mode);
   const Block* block = cpu.jump_cache_used && mode == cpu.mode ? jump_cache_at(cpu, linear) : nullptr;
-  if (block == nullptr || block->page != address.page().value || block->start != address.page_offset()) {
+  if (block == nullptr || block->page().value != address.page().value || block->start != address.page_offset()) {
     block = cpu.code->find(address, mode);
   }
   if (block == nullptr) block = decoded_block(cpu, address, mode, nullptr);
@@ -220,7 +217,7 @@ RunExit Cpu::run(u64 max_instructions) {
     const u64 generation = code->generation();
     const bool ready = supported_segments(*this) && (!stepping || instruction_breakpoint(*this));
     if (ready && enter_fetch_page(*this, linear)) {
-      limit = std::min(end, s.instructions + kMostAtOnce);
+      limit = std::min(end, s.instructions + u64{kMostAtOnce});
       const i64 remaining = static_cast<i64>(limit - s.instructions);
       if (!single) {
         block = next_block(*this, linear, mode);

@@ -94,7 +94,7 @@ void write_ops(std::span<const Op> ops, std::span<const OpNotes> notes, std::spa
   BHVM_CHECK(slots <= kLastSlot, "a block has more ops than any instructions make");
   slots += (count * sizeof(OpDetails) + Block::kSlot - 1) / Block::kSlot;
   block.slots = static_cast<u16>(slots);
-  block.data_slots = static_cast<u8>(data);
+  block.data_slots = static_cast<u8>(data & 0xF);
   block.details = static_cast<u8>(count);
   std::memcpy(const_cast<OpDetails*>(block.details_begin()), details.data(), count * sizeof(OpDetails));
 }
@@ -102,9 +102,8 @@ void write_ops(std::span<const Op> ops, std::span<const OpNotes> notes, std::spa
 IndirectCallData* transfer_data(Block& block, bool& has_older_target) {
   const std::size_t slots = block.data_slots - (block.straddles() ? kOpSlots : 0);
   has_older_target = slots == 2 * kOpSlots;
-  const std::size_t details = block.details * sizeof(OpDetails) + Block::kSlot - 1;
-  const std::size_t at = block.slots - details / Block::kSlot - block.data_slots;
-  return slots == 0 ? nullptr : reinterpret_cast<IndirectCallData*>(block.at_slot(at));
+  if (slots == 0) return nullptr;
+  return reinterpret_cast<IndirectCallData*>(block.at_slot(block.data_end() - block.data_slots));
 }
 
 }  // namespace bhvm

@@ -141,7 +141,7 @@ TEST(SmallOps, JumpsInsideThePageSayWhatTheyTake) {
   EXPECT_EQ(number.dst, op.dst);
   for (const InPageOp& unlinked : {InPageOp(jump), InPageOp(compare), InPageOp(number)}) {
     EXPECT_EQ(Block::of_first(unlinked.target), &unlinked_block);
-    EXPECT_LT(i64{0x40000000} + unlinked.change, 0);  // more than any budget
+    EXPECT_LT(kMostAtOnce + unlinked.change, 0);  // more than any budget
     EXPECT_EQ(unlinked.change, op.rest - i64{unlinked_block.count});
   }
   InPageOp linked = jump;
