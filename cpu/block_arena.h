@@ -66,9 +66,8 @@ class BlockArena {
  private:
   static u64 begin_of(unsigned half) { return half == 0 ? sizeof(Block) : kBytes / 2; }
   static constexpr u64 kAlignment = Block::kSlot;
-  static constexpr u64 size_of(std::size_t slots) {
-    return (sizeof(Block) + slots * Block::kSlot + kAlignment - 1) & ~(kAlignment - 1);
-  }
+  static_assert(sizeof(Block) % kAlignment == 0);
+  static constexpr u64 size_of(std::size_t slots) { return sizeof(Block) + slots * Block::kSlot; }
   void empty_half(unsigned half);
 
   struct Free {
