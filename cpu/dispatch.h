@@ -22,11 +22,11 @@ std::string_view name_of(Dispatch dispatch);
 /// Has this build handlers that go on by two jumps?
 bool has_two_jumps();
 
-/// How this process dispatches: what suits the host, or what the environment's BHVM_DISPATCH names. Where this build or
+/// How this process dispatches: by one jump, or as the environment's BHVM_DISPATCH says. Where this build or
 /// the host has nothing else it is by one jump, whatever that says. Decided once.
 Dispatch dispatch();
 
-/// A sentence if BHVM_DISPATCH names none; dispatch() takes what suits the host then.
+/// A sentence if BHVM_DISPATCH names none; dispatch() is by one jump then.
 std::optional<std::string> wrong_dispatch();
 
 }  // namespace bhvm
