@@ -142,7 +142,7 @@ def recorded(program, arguments, workload, **environment):
     file = arguments.build / f"{workload}.record"
     print(f"  {workload}", flush=True)
     run(program, "--kernel", arguments.kernel, "--disk", arguments.disk, workload,
-        env=os.environ | {"BHVM_DISPATCH": "jump", "BHVM_DISPATCH_RECORD": str(file)} | environment)
+        env=os.environ | {"BHVM_DISPATCH_RECORD": str(file)} | environment)
     entries = array.array("I", file.read_bytes())
     file.unlink()
     return entries

@@ -9,16 +9,11 @@
 #include "cli/replay_command.h"
 #include "cli/run_command.h"
 #include "cli/sim_command.h"
-#include "cpu/dispatch.h"
 
 namespace bhvm::cli {
 namespace {
 
 int command(int argc, const char* const* argv) {
-  if (const std::optional<std::string> wrong = wrong_dispatch()) {
-    fmt::print(stderr, "bhvm: {}\n", *wrong);
-    return 2;
-  }
   const Result<Options> options = parse_options(argc, argv);
   if (!options) {
     fmt::print(stderr, "bhvm: {}\n", options.error().message);

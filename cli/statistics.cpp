@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
-#include "cpu/dispatch.h"
 
 namespace bhvm::cli {
 
@@ -56,7 +55,6 @@ std::string to_json(const RunReport& report) {
   json["wall_s"] = report.wall_s;
   json["cpu_s"] = report.cpu_s;
   json["mips"] = report.mips();
-  json["dispatch"] = std::string(name_of(dispatch()));
   json["state_hash"] = report.state_hash;
   json["seed"] = report.seed;
   json["machine_id"] = report.machine_id;

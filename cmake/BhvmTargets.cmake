@@ -13,20 +13,13 @@ function(bhvm_library name)
   target_include_directories(bhvm_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
 endfunction()
 
-# bhvm_test(name SOURCES a.cpp ... LINKS bhvm_x ... [LABELS l ...] [BOTH_DISPATCHES]): a GoogleTest program whose cases CTest
-# knows; where there are two ways to dispatch (cpu/dispatch.h), once more with each, whichever the host would take.
+# bhvm_test(name SOURCES a.cpp ... LINKS bhvm_x ... [LABELS l ...]): a GoogleTest program whose cases CTest knows.
 function(bhvm_test name)
-  cmake_parse_arguments(arg "BOTH_DISPATCHES" "" "SOURCES;LINKS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE bhvm_options ${arg_LINKS} GTest::gtest GTest::gmock GTest::gtest_main)
   if(NOT arg_LABELS)
     set(arg_LABELS unit)
   endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}")
-  if(arg_BOTH_DISPATCHES AND BHVM_TWO_JUMPS)
-    foreach(way jump two-jumps)
-      gtest_discover_tests(${name} TEST_PREFIX "${way}." DISCOVERY_TIMEOUT 60
-                           PROPERTIES LABELS "${arg_LABELS}" ENVIRONMENT "BHVM_DISPATCH=${way}")
-    endforeach()
-  endif()
 endfunction()

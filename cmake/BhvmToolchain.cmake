@@ -36,12 +36,6 @@ target_include_directories(bhvm_options INTERFACE "${PROJECT_SOURCE_DIR}")
 if(BHVM_TAIL_CALLS)
   target_compile_definitions(bhvm_options INTERFACE BHVM_TAIL_CALLS=1)
 endif()
-# Handlers that go on by two jumps (cpu/dispatch.h): x86 hosts, and compilers with guaranteed tail calls.
-if(BHVM_TAIL_CALLS AND BHVM_SSE_HOSTS AND NOT BHVM_RECORD_DISPATCH AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang"
-   AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(BHVM_TWO_JUMPS ON)
-  target_compile_definitions(bhvm_options INTERFACE BHVM_TWO_JUMPS=1)
-endif()
 if(BHVM_RECORD_DISPATCH)
   target_compile_definitions(bhvm_options INTERFACE BHVM_RECORD_DISPATCH=1)
 endif()

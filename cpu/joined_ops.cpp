@@ -19,13 +19,12 @@ class Parts {
     bool begins_stack_run = false;
   };
 
-  /// `instead`: the handlers to give them, from the next number on; none: those that they have.
-  void add(std::span<const JoinedPart> parts, std::span<const Handler> instead) {
+  void add(std::span<const JoinedPart> parts) {
     for (const JoinedPart& part : parts) {
       const u16 number = static_cast<u16>(parts_.size());
       BHVM_CHECK(number < kSlots / 2, "the parts of joined ops need a larger table: kSlotBits, cpu/joined_ops.cpp");
       slots_[slot_of(part.translated)] = {part.translated, number};
-      parts_.push_back({.handler = instead.empty() ? part.handler : instead[number - 1u],
+      parts_.push_back({.handler = part.handler,
                         .kind = part.kind,
                         .any_imm = takes_any_imm(part.kind, part.imm_size),
                         .begins_stack_run = integer::begins_stack_run(part.translated)});
@@ -62,8 +61,7 @@ class Rows {
  public:
   explicit Rows(std::size_t parts) : first_(parts) {}
 
-  /// As Parts::add().
-  void add(std::span<const JoinedRow> rows, std::span<const Handler> instead) {
+  void add(std::span<const JoinedRow> rows) {
     for (const JoinedRow& row : rows) {
       u16 node = first_[row.parts[0]];
       if (node == 0) node = first_[row.parts[0]] = new_node();
@@ -73,7 +71,7 @@ class Rows {
         node = next.number;
         if (i + 1 == row.count) {
           next.row = static_cast<u16>(joined_.size());
-          joined_.push_back(instead.empty() ? row.joined : instead[joined_.size() - 1]);
+          joined_.push_back(row.joined);
         }
       }
     }
@@ -144,9 +142,8 @@ struct Tables {
   Rows rows;
 
   Tables() : rows(fill(parts)) {
-    const std::span<const Handler> instead = if_chosen(two_jumps::joined_rows());
-    rows.add(integer::joined_rows(), instead);
-    if (has_vector_rows()) rows.add(sse::joined_rows(), instead);
+    rows.add(integer::joined_rows());
+    if (has_vector_rows()) rows.add(sse::joined_rows());
   }
 
  private:
@@ -158,14 +155,10 @@ struct Tables {
     return true;
 #endif
   }
-  static std::span<const Handler> if_chosen(std::span<const Handler> by_two_jumps) {
-    return dispatch() == Dispatch::kByTwoJumps ? by_two_jumps : std::span<const Handler>();
-  }
   /// Returns how many numbers there are.
   static std::size_t fill(Parts& parts) {
-    const std::span<const Handler> instead = if_chosen(two_jumps::joined_parts());
-    parts.add(integer::joined_parts(), instead);
-    if (has_vector_rows()) parts.add(sse::joined_parts(), instead);
+    parts.add(integer::joined_parts());
+    if (has_vector_rows()) parts.add(sse::joined_parts());
     return parts.size();
   }
 };
@@ -176,13 +169,6 @@ const Tables& tables() {
 }
 
 }  // namespace
-
-#if !BHVM_TWO_JUMPS
-namespace two_jumps {
-std::span<const Handler> joined_parts() { return {}; }
-std::span<const Handler> joined_rows() { return {}; }
-}  // namespace two_jumps
-#endif
 
 u16 part_of(Handler translated) { return tables().parts.number_of(translated); }
 

@@ -10,7 +10,6 @@
 #include <array>
 #include <span>
 
-#include "cpu/dispatch.h"
 #include "cpu/op.h"
 #include "cpu/small_ops.h"
 
@@ -40,8 +39,7 @@ struct JoinedRow {
 u16 part_of(Handler translated);
 
 /// To be called last on a block's ops, as translators write them. From the front on, the longest row that fits is
-/// taken. Each part then has the handler that goes on as dispatch() says, and in `kinds`, as many as `ops`, is which
-/// kind of op it is for.
+/// taken. In `kinds`, as many as `ops`, is then which kind of op each handler is for.
 void join_ops(std::span<Op> ops, std::span<const OpNotes> notes, std::span<OpKind> kinds);
 
 namespace integer {
@@ -59,11 +57,5 @@ namespace sse {
 std::span<const JoinedPart> joined_parts();
 std::span<const JoinedRow> joined_rows();
 }  // namespace sse
-
-/// Handlers that go on by two jumps, for the same parts and rows: integer's and then sse's. Empty in builds without.
-namespace two_jumps {
-std::span<const Handler> joined_parts();
-std::span<const Handler> joined_rows();
-}  // namespace two_jumps
 
 }  // namespace bhvm

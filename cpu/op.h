@@ -28,9 +28,6 @@ struct Block;
 struct FastEntry;
 struct InPageOp;
 
-/// Handlers start at multiples of this, in bytes (cpu/CMakeLists.txt).
-inline constexpr u64 kHandlerAlignment = 32;
-
 #if BHVM_DISPATCH_BY_TAIL_CALL
 using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i64 budget, FastEntry* fast);
 /// Defines or declares a handler.
@@ -38,7 +35,7 @@ using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i
   __attribute__((preserve_none)) void __VA_ARGS__([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, \
                                                   [[maybe_unused]] i64 budget, [[maybe_unused]] FastEntry* fast)
 /// Goes on with the op at `target` (a const Op*), in the way that `Onward` says: ByJump, or the template parameter of
-/// this name. The two statements that do nothing keep the compiler from making one jump of two.
+/// this name.
 #define BHVM_CONTINUE(target)                                                                              \
   do {                                                                                                     \
     const Op* const bhvm_next = (target);                                                                  \
@@ -47,13 +44,6 @@ using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i
     }                                                                                                      \
     const Handler bhvm_handler = bhvm_next->handler;                                                       \
     BHVM_RECORD(bhvm_handler, Onward::kTaken);                                                             \
-    if constexpr (Onward::kTwoJumps) {                                                                     \
-      if ((reinterpret_cast<u64>(bhvm_handler) & kHandlerAlignment) != 0) {                                \
-        asm volatile("" : : "i"(1));                                                                       \
-        [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast);                             \
-      }                                                                                                    \
-      asm volatile("" : : "i"(0));                                                                         \
-    }                                                                                                      \
     [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast);                                 \
   } while (0)
 /// Hands this op to another handler.
@@ -74,20 +64,14 @@ using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget, FastEntry*& f
 #endif
 
 struct ByTakenJump;
-/// How a handler goes on: by one indirect jump. Hot handlers take the way as a template parameter (cpu/dispatch.h).
+/// How a handler goes on: by an indirect jump. Hot handlers take the way as a template parameter.
 struct ByJump {
   using IfTaken = ByTakenJump;  // the way of a conditional jump that is taken
   static constexpr bool kTaken = false;
   static constexpr Handler kStraight = nullptr;  // the only handler that can be next, if there is one
-  static constexpr bool kTwoJumps = false;
 };
 struct ByTakenJump : ByJump {
   static constexpr bool kTaken = true;
-};
-/// By one of two indirect jumps, by a bit of the next handler's address.
-struct ByTwoJumps : ByJump {
-  using IfTaken = ByTwoJumps;
-  static constexpr bool kTwoJumps = true;
 };
 /// What BHVM_CONTINUE finds in handlers without such a parameter.
 using Onward = ByJump;

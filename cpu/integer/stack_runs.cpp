@@ -10,17 +10,7 @@ namespace {
 bool pushes(const Op& op) { return op.handler == plain<Push64> && op.src != gpr(kRsp); }
 bool pops(const Op& op) { return op.handler == plain<Pop64> && op.dst != gpr(kRsp); }
 
-const StackRuns& chosen_runs() {
-  static const StackRuns& chosen =
-      dispatch() == Dispatch::kByTwoJumps ? *stack_runs_by_two_jumps() : kStackRuns<ByJump>;
-  return chosen;
-}
-
 }  // namespace
-
-#if !BHVM_TWO_JUMPS
-const StackRuns* stack_runs_by_two_jumps() { return nullptr; }
-#endif
 
 bool begins_stack_run(Handler translated) { return translated == plain<Push64> || translated == plain<Pop64>; }
 
@@ -30,13 +20,12 @@ std::size_t join_stack_run(std::span<Op> ops) {
   std::size_t length = 1;
   while (length < ops.size() && length < kLongestStackRun && (push ? pushes(ops[length]) : pops(ops[length]))) ++length;
   if (length < 2) return 0;
-  const StackRuns& runs = chosen_runs();
   if (push) {
-    ops[0].handler = runs.push[length - 2];
+    ops[0].handler = kStackRuns.push[length - 2];
     return length;
   }
   const bool returns = length < ops.size() && ops[length].handler == static_cast<Handler>(ret<Stack64, false>);
-  ops[0].handler = (returns ? runs.pop_and_return : runs.pop)[length - 2];
+  ops[0].handler = (returns ? kStackRuns.pop_and_return : kStackRuns.pop)[length - 2];
   return length + (returns ? 1 : 0);
 }
 

@@ -9,7 +9,7 @@
 
 namespace bhvm::integer {
 
-template <class Run, class Onward = ByJump, class OpType = Run::Small>
+template <class Run, class OpType = Run::Small>
 BHVM_HANDLER(run_alone) {
   if (BHVM_UNLIKELY(!Run::template run<Through::kTlb>(cpu, fast, as<OpType>(op)))) {
     BHVM_BECOME((plain<typename Run::Alone, Through::kSlow, ByJump, OpType>));
@@ -32,17 +32,12 @@ struct StackRuns {
   std::array<Handler, kLongestStackRun - 1> push, pop, pop_and_return;
 };
 
-template <class Onward, unsigned... i>
+template <unsigned... i>
 constexpr StackRuns stack_runs(std::integer_sequence<unsigned, i...>) {
-  return {{run_alone<PushRun<i + 2>, Onward>...},
-          {run_alone<PopRun<i + 2>, Onward>...},
-          {run_then<PopRun<i + 2>, ret<Stack64, false, Through::kTlb, Onward, ReturnOp>>...}};
+  return {{run_alone<PushRun<i + 2>>...},
+          {run_alone<PopRun<i + 2>>...},
+          {run_then<PopRun<i + 2>, ret<Stack64, false, Through::kTlb, ByJump, ReturnOp>>...}};
 }
-template <class Onward>
-inline constexpr StackRuns kStackRuns =
-    stack_runs<Onward>(std::make_integer_sequence<unsigned, kLongestStackRun - 1>());
-
-/// Those that go on by two jumps; nullptr in builds without.
-const StackRuns* stack_runs_by_two_jumps();
+inline constexpr StackRuns kStackRuns = stack_runs(std::make_integer_sequence<unsigned, kLongestStackRun - 1>());
 
 }  // namespace bhvm::integer

@@ -89,23 +89,6 @@ TEST_F(CommandTest, HelpVersionAndInfo) {
   EXPECT_THAT(info.out, HasSubstr("GenuineIntel"));
 }
 
-TEST_F(CommandTest, TheEnvironmentSaysHowToDispatch) {
-  const std::vector<std::string> words{"run", "--kernel", kernel(spin()), "--max-instructions", "1k", "--stats"};
-  const auto run_with = [&](const char* way) {
-    setenv("BHVM_DISPATCH", way, 1);
-    std::vector<std::string> all = words;
-    all.push_back(path("stats"));
-    const CommandResult result = bhvm(all);
-    unsetenv("BHVM_DISPATCH");
-    return result;
-  };
-  EXPECT_EQ(run_with("jump").status, 123);
-  EXPECT_THAT(read("stats"), HasSubstr("\"dispatch\": \"jump\""));
-  EXPECT_EQ(run_with("two-jumps").status, 123);
-  EXPECT_EQ(run_with("").status, 123);
-  expect_complaint(run_with("sideways"), "'sideways'; say 'jump' or 'two-jumps'");
-}
-
 TEST_F(CommandTest, EveryMistakeIsOneSentence) {
   const std::string good = kernel(spin());
   expect_complaint(bhvm({}), "Give a command");

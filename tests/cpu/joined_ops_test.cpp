@@ -128,24 +128,21 @@ std::vector<T> both(std::span<const T> integer, std::span<const T> sse) {
   all.insert(all.end(), sse.begin(), sse.end());
   return all;
 }
-std::vector<JoinedRow> all_rows() { return both(integer::joined_rows(), sse::joined_rows()); }
-std::vector<JoinedPart> all_parts() { return both(integer::joined_parts(), sse::joined_parts()); }
-
-/// What a part, or the row `number` of all_rows(), has as its handler in the end.
-Handler chosen(u16 part) {
-  return dispatch() == Dispatch::kByTwoJumps ? two_jumps::joined_parts()[part - 1u] : all_parts()[part - 1u].handler;
+const std::vector<JoinedRow>& all_rows() {
+  static const std::vector<JoinedRow> all = both(integer::joined_rows(), sse::joined_rows());
+  return all;
 }
-Handler chosen_of_row(std::size_t number) {
-  return dispatch() == Dispatch::kByTwoJumps ? two_jumps::joined_rows()[number] : all_rows()[number].joined;
+const std::vector<JoinedPart>& all_parts() {
+  static const std::vector<JoinedPart> all = both(integer::joined_parts(), sse::joined_parts());
+  return all;
 }
 
 std::vector<u16> parts_of(const JoinedRow& row) { return {row.parts.begin(), row.parts.begin() + row.count}; }
 
 /// Unjoined ops of these parts.
 std::vector<Op> ops_of(const std::vector<u16>& parts) {
-  static const std::vector<JoinedPart> all = all_parts();
   std::vector<Op> ops(parts.size());
-  for (std::size_t i = 0; i < parts.size(); ++i) ops[i].handler = all[parts[i] - 1u].translated;
+  for (std::size_t i = 0; i < parts.size(); ++i) ops[i].handler = all_parts()[parts[i] - 1u].translated;
   return ops;
 }
 
@@ -169,12 +166,6 @@ TEST(JoinedOps, EachPartAndEachWayOnHasAHandlerOfItsOwn) {
     if (part.kind != OpKind::kOp) see(part.translated);
   }
   for (const JoinedRow& row : all_rows()) see(row.joined);
-  if (has_two_jumps()) {
-    EXPECT_EQ(two_jumps::joined_parts().size(), all_parts().size());
-    EXPECT_EQ(two_jumps::joined_rows().size(), all_rows().size());
-  }
-  for (const Handler part : two_jumps::joined_parts()) see(part);
-  for (const Handler row : two_jumps::joined_rows()) see(row);
   EXPECT_EQ(seen.size(), handlers);
 }
 
@@ -189,14 +180,12 @@ TEST(JoinedOps, NoRowIsThereTwice) {
 }
 
 TEST(JoinedOps, EachRowIsFoundAndItsPartsStayComplete) {
-  const std::vector<JoinedRow> rows = all_rows();
-  for (std::size_t number = 0; number < rows.size(); ++number) {
-    const JoinedRow& row = rows[number];
+  for (const JoinedRow& row : all_rows()) {
     std::vector<Op> ops = ops_of(parts_of(row));
     ops.emplace_back();  // data
     const std::vector<OpKind> kinds = join(ops);
-    ASSERT_EQ(ops[0].handler, chosen_of_row(number));
-    for (std::size_t i = 1; i < row.count; ++i) ASSERT_EQ(ops[i].handler, chosen(row.parts[i]));
+    ASSERT_EQ(ops[0].handler, row.joined);
+    for (std::size_t i = 1; i < row.count; ++i) ASSERT_EQ(ops[i].handler, all_parts()[row.parts[i] - 1u].handler);
     for (std::size_t i = 0; i < row.count; ++i) ASSERT_EQ(kinds[i], all_parts()[row.parts[i] - 1u].kind);
     ASSERT_EQ(ops.back().handler, nullptr);
     ASSERT_EQ(kinds.back(), OpKind::kOp);
@@ -210,13 +199,13 @@ TEST(JoinedOps, PartsAreFoundByTheirHandlers) {
   EXPECT_EQ(part_of(integer::joined_rows().front().joined), 0);
 }
 
-TEST(JoinedOps, APartAloneGoesOnAsChosenAndOthersAreKept) {
+TEST(JoinedOps, APartAloneBecomesItsKindAndOthersAreKept) {
   const Handler stranger = integer::joined_rows().front().joined;  // is itself no part
   for (u16 number = 1; number <= all_parts().size(); ++number) {
     std::vector<Op> ops = ops_of({number});
     ops.emplace_back().handler = stranger;
     join(ops);
-    ASSERT_EQ(ops[0].handler, chosen(number));
+    ASSERT_EQ(ops[0].handler, all_parts()[number - 1u].handler);
     ASSERT_EQ(ops[1].handler, stranger);
   }
 }
@@ -229,7 +218,7 @@ TEST(JoinedOps, WhatDoesNotFitItsKindIsNotJoined) {
     kinds_with_numbers += 1;
     std::vector<Op> small = ops_of({number});
     EXPECT_EQ(join(small).front(), part.kind);
-    EXPECT_EQ(small[0].handler, chosen(number));
+    EXPECT_EQ(small[0].handler, part.handler);
     std::vector<Op> large = ops_of({number});
     large[0].imm = i64{1} << 31;
     EXPECT_EQ(join(large).front(), OpKind::kOp);
@@ -239,9 +228,8 @@ TEST(JoinedOps, WhatDoesNotFitItsKindIsNotJoined) {
 }
 
 TEST(JoinedOps, TheLongestRowIsTaken) {
-  const std::vector<JoinedRow> rows = all_rows();
   std::map<std::vector<u16>, Handler> known;
-  for (std::size_t number = 0; number < rows.size(); ++number) known[parts_of(rows[number])] = chosen_of_row(number);
+  for (const JoinedRow& row : all_rows()) known[parts_of(row)] = row.joined;
   std::size_t longer = 0;
   for (const auto& [parts, joined] : known) {
     std::vector<u16> front = parts;

@@ -24,7 +24,7 @@ class Tests(support.TestCase):
     def test_comes_up_and_turns_itself_off(self):
         first = self.check(boot("--seed", "5", "--hash-every", "100M"))
         self.assertGreater(len(first.hashes), 5)
-        again = self.check(boot("--seed", "5", "--hash-every", "100M", env={"BHVM_DISPATCH": "two-jumps"}))
+        again = self.check(boot("--seed", "5", "--hash-every", "100M"))
         self.assertSameRun(first, again)
 
     def test_offers_a_login(self):

@@ -75,12 +75,6 @@ class Tests(support.TestCase):
                     script.chmod(0o755)
                     self.assertSameRun(usual, workload(binary=str(script)), "fixed addresses")
 
-    def test_both_ways_to_dispatch(self):
-        usual = workload()
-        self.assertStatus(5, usual)
-        for way in "jump", "two-jumps":
-            self.assertSameRun(usual, workload(env={"BHVM_DISPATCH": way}), way)
-
     def test_other_builds(self):
         ours = workload("--seed", "3")
         self.assertStatus(5, ours)
