@@ -11,7 +11,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 WORKLOADS = ["boot", "integer", "float", "python", "awk", "shell", "syscalls", "ext4", "gzip", "zstd", "openssl",
              "sqlite", "gcc", "redis"]
 MAY_HAVE_ROWS = re.compile(r"(then|plain|go_in_page_by|go_across_by|integer::(jump|jump_if|jump_indirect|fused|call|"
-                           r"call_indirect|ret|run_alone|run_then))<")
+                           r"call_indirect|ret))<")
 TYPES = {"unsigned char": "u8", "unsigned short": "u16", "unsigned int": "u32", "unsigned long": "u64",
          "signed char": "i8", "short": "i16", "int": "i32", "long": "i64", "float": "f32", "double": "f64"}
 SCALARS = {"f32": "float", "f64": "double"}

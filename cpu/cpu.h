@@ -117,6 +117,8 @@ struct Cpu {
   u32 return_top = 0;
   TransferData no_return;  // for a return without a call
 
+  const u16* rest_of_row = nullptr;  // of a row that goes on op by op (cpu/joined_handlers.h): the parts, and 0
+
   ZeroedArray<u32> jump_cache{kJumpCacheEntries};
   bool jump_cache_used = false;
   const u8* code_arena = nullptr;  // code->arena().begin()

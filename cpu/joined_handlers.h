@@ -1,6 +1,9 @@
 // The handlers of joined ops, for the tables of rows (cpu/joined_ops.h).
 #pragma once
 
+#include <algorithm>
+#include <array>
+
 #include "cpu/integer/jump_handlers.h"
 #include "cpu/joined_ops.h"
 #include "cpu/step.h"
@@ -18,23 +21,12 @@ struct KindOf<Step> {
   using Kind = Step::Small;
 };
 
-/// Does `First`, and runs straight into the handler of the next op.
-template <class First, Handler next, class OpType = KindOf<First>::Kind>
-BHVM_HANDLER(then) {
-  if (BHVM_UNLIKELY(!First::template run<Through::kTlb>(cpu, fast, as<OpType>(op)))) {
-    BHVM_BECOME((plain<First, Through::kSlow, ByJump, OpType>));
-  }
-  op = behind<OpType>(op);
-  BHVM_BECOME_INLINE(next);
-}
-
-/// The way on from a conditional jump that is not taken, where `next` stands behind it. If it is taken it goes on as
-/// `Behind` would.
-template <Handler next, class Behind = ByJump>
+/// The way on inside a row, where `next` stands behind. What jumps away goes on as ever.
+template <Handler next>
 struct Straight : ByJump {
-  using IfTaken = typename Behind::IfTaken;
   static constexpr Handler kStraight = next;
 };
+using InRow = Straight<go_on_in_row>;
 
 // What a row is made of: steps, and jumps. None but conditional ones have something behind them in a row. A jump has
 //   Kind                 of its op as a part
@@ -109,7 +101,7 @@ template <class Part>
 using PartKind = KindOf<Part>::Kind;
 
 /// The handler of a part alone, of an op of this kind.
-template <class Onward, class Part, class OpType>
+template <class Part, class OpType, class Onward = ByJump>
 constexpr Handler alone() {
   if constexpr (IsJump<Part>) {
     return Part::template kBy<Onward, OpType>;
@@ -118,29 +110,79 @@ constexpr Handler alone() {
   }
 }
 
-/// A handler that does all these parts, and goes on as `Onward` says.
-template <class Onward, class First, class... Rest>
-constexpr Handler joined_handler() {
+/// The number of a part: its place in the tables, from 1 on.
+template <class Part>
+inline constexpr u16 kPartNumber = [] {
+  static_assert(sizeof(Part) == 0, "include cpu/integer/part_numbers.h or cpu/sse/row_parts.h before");
+  return u16{0};
+}();
+
+/// A part may be a run of the same op, which is a part itself.
+template <class Part>
+concept IsRun = requires { typename Part::Single; };
+template <class Part>
+inline constexpr unsigned kOpsOf = 1;
+template <IsRun Run>
+inline constexpr unsigned kOpsOf<Run> = Run::kOps;
+template <class Part>
+inline constexpr u16 kNumberOfEach = kPartNumber<Part>;
+template <IsRun Run>
+inline constexpr u16 kNumberOfEach<Run> = kPartNumber<typename Run::Single>;
+
+/// As Cpu::rest_of_row.
+template <class... Parts>
+inline constexpr auto kRestOfRow = [] {
+  std::array<u16, (kOpsOf<Parts> + ... + 1)> numbers{};
+  auto at = numbers.begin();
+  ((at = std::fill_n(at, kOpsOf<Parts>, kNumberOfEach<Parts>)), ...);
+  return numbers;
+}();
+
+template <class First, class... Rest>
+constexpr Handler joined_handler();
+
+/// Does `First`, a step or a run, and runs straight into what the rest of the row does.
+template <class First, class... Rest>
+BHVM_HANDLER(then) {
   using Kind = PartKind<First>;
+  if (BHVM_UNLIKELY(!First::template run<Through::kTlb>(cpu, fast, as<Kind>(op)))) {
+    cpu.rest_of_row = kRestOfRow<First, Rest...>.data();
+    BHVM_BECOME(go_slowly_in_row);
+  }
+  op = reinterpret_cast<const Op*>(nth_in_row(as<Kind>(op), kOpsOf<First> - 1));
   if constexpr (sizeof...(Rest) == 0) {
-    return alone<Onward, First, Kind>();
-  } else if constexpr (IsJump<First>) {
-    return First::template kBy<Straight<joined_handler<Onward, Rest...>(), Onward>, Kind>;
+    BHVM_CONTINUE(behind<Kind>(op));
   } else {
-    return then<First, joined_handler<Onward, Rest...>()>;
+    op = behind_in_row<Kind>(op);
+    BHVM_BECOME_INLINE(joined_handler<Rest...>());
   }
 }
 
-/// The number of a part: its place in the tables, from 1 on.
-template <class Part>
-inline constexpr u16 kPartNumber = 0;
+/// A handler that does all these parts.
+template <class First, class... Rest>
+constexpr Handler joined_handler() {
+  using Kind = PartKind<First>;
+  if constexpr (sizeof...(Rest) == 0 && !IsRun<First>) {
+    return alone<First, Kind>();
+  } else if constexpr (IsJump<First>) {
+    return First::template kBy<Straight<joined_handler<Rest...>()>, Kind>;
+  } else {
+    return then<First, Rest...>;
+  }
+}
 
 template <class Part>
 constexpr JoinedPart part() {
   JoinedPart part;
   using Kind = PartKind<Part>;
-  part.translated = alone<ByJump, Part, Op>();
-  part.handler = alone<ByJump, Part, Kind>();
+  part.handler = joined_handler<Part>();
+  part.ops = kOpsOf<Part>;
+  part.of_each = kNumberOfEach<Part>;
+  if constexpr (!IsRun<Part>) {
+    part.translated = alone<Part, Op>();
+    part.in_row = alone<Part, Kind, InRow>();
+    if constexpr (!IsJump<Part>) part.slow_in_row = plain<Part, Through::kSlow, InRow, Kind>;
+  }
   part.kind = kKindOf<Kind>;
   if constexpr (requires { Part::kImmediate; }) part.imm_size = Part::kImmediate;
   return part;
@@ -148,8 +190,7 @@ constexpr JoinedPart part() {
 
 template <class... Parts>
 constexpr JoinedRow row() {
-  static_assert(((kPartNumber<Parts> != 0) && ...));
-  return {{kPartNumber<Parts>...}, sizeof...(Parts), joined_handler<ByJump, Parts...>()};
+  return {{kPartNumber<Parts>...}, sizeof...(Parts), joined_handler<Parts...>()};
 }
 
 }  // namespace bhvm

@@ -1,9 +1,12 @@
 #include "cpu/joined_ops.h"
 
+#include <algorithm>
+#include <array>
 #include <vector>
 
 #include "base/check.h"
 #include "cpu/block_builder.h"
+#include "cpu/cpu.h"
 #include "cpu/sse/translate.h"
 
 namespace bhvm {
@@ -16,29 +19,47 @@ class Parts {
     Handler handler = nullptr;  // alone
     OpKind kind = OpKind::kOp;
     bool any_imm = false;  // takes_any_imm()
-    bool begins_stack_run = false;
+    bool has_runs = false;
   };
 
   void add(std::span<const JoinedPart> parts) {
     for (const JoinedPart& part : parts) {
       const u16 number = static_cast<u16>(parts_.size());
       BHVM_CHECK(number < kSlots / 2, "the parts of joined ops need a larger table: kSlotBits, cpu/joined_ops.cpp");
-      slots_[slot_of(part.translated)] = {part.translated, number};
-      parts_.push_back({.handler = part.handler,
-                        .kind = part.kind,
-                        .any_imm = takes_any_imm(part.kind, part.imm_size),
-                        .begins_stack_run = integer::begins_stack_run(part.translated)});
+      if (part.translated != nullptr) slots_[slot_of(part.translated)] = {part.translated, number};
+      parts_.push_back(
+          {.handler = part.handler, .kind = part.kind, .any_imm = takes_any_imm(part.kind, part.imm_size)});
+      in_row_.push_back({part.in_row, part.slow_in_row});
+      if (part.ops > 1) runs_.push_back({part.of_each, part.ops, number});
     }
+    for (const Run& run : runs_) parts_[run.of_each].has_runs = true;
   }
 
   /// The number of the part that has this handler; 0 when none has.
   u16 number_of(Handler translated) const { return slots_[slot_of(translated)].number; }
+  /// The number of the part that is a run of so many of this one; 0 when none is.
+  u16 number_of_run(u16 of_each, std::size_t ops) const {
+    const auto found =
+        std::ranges::find_if(runs_, [&](const Run& run) { return run.of_each == of_each && run.ops == ops; });
+    return found == runs_.end() ? u16{0} : found->number;
+  }
   const Part& operator[](u16 number) const { return parts_[number]; }
   std::size_t size() const { return parts_.size(); }
+
+  /// Handlers that do a row op by op.
+  struct InRow {
+    Handler handler = nullptr, slow = nullptr;
+  };
+  const InRow& in_row(u16 number) const { return in_row_[number]; }
 
  private:
   struct Slot {
     Handler translated = nullptr;
+    u16 number = 0;
+  };
+  struct Run {
+    u16 of_each = 0;
+    u8 ops = 0;
     u16 number = 0;
   };
   static constexpr unsigned kSlotBits = 12;
@@ -53,6 +74,8 @@ class Parts {
 
   std::vector<Slot> slots_{kSlots};
   std::vector<Part> parts_{1};
+  std::vector<InRow> in_row_{1};
+  std::vector<Run> runs_;
 };
 
 /// The rows as a tree: a node for each run of parts that some row begins with. Nodes behind the first part are found by
@@ -79,22 +102,22 @@ class Rows {
 
   struct Joined {
     u16 row = 0;
-    std::size_t ops = 1;
+    std::size_t parts = 1;
   };
   /// The longest row that these parts, not none, begin with.
   Joined longest(std::span<const u16> parts) const {
     u16 row = 0;
-    std::size_t ops = 1;
+    std::size_t length = 1;
     u16 node = first_[parts[0]];
     for (std::size_t i = 1; node != 0 && i < parts.size() && i < kMostJoined; ++i) {
       const Node& next = nodes_[slot_of(node, parts[i])];
       if (next.row != 0) {
         row = next.row;
-        ops = i + 1;
+        length = i + 1;
       }
       node = next.number;
     }
-    return {row, ops};
+    return {row, length};
   }
   Handler handler_of(u16 row) const { return joined_[row]; }
   /// Has the host fetch what longest() looks at first.
@@ -170,37 +193,72 @@ const Tables& tables() {
 
 }  // namespace
 
+namespace {
+
+/// What a block's ops are as parts.
+struct Units {
+  std::array<u16, BlockBuilder::kMostOps> numbers;  // 0: of no part
+  std::array<u8, BlockBuilder::kMostOps> ops;       // how many each is
+  std::size_t count = 0;
+
+  void add(u16 number, std::size_t how_many) {
+    numbers[count] = number;
+    ops[count++] = static_cast<u8>(how_many);
+  }
+};
+
+/// Says of each op which kind it is, too.
+void find_units(std::span<const Op> ops, std::span<const OpNotes> notes, std::span<OpKind> kinds, Units& units) {
+  const Parts& parts = tables().parts;
+  for (std::size_t i = 0; i < ops.size();) {
+    u16 number = notes[i].part;
+    if (number == OpNotes::kUnknownPart) number = notes[i].data ? u16{0} : parts.number_of(ops[i].handler);
+    if (!fits(ops[i], parts[number].kind, parts[number].any_imm)) number = 0;
+    std::size_t length = 1;
+    if (parts[number].has_runs && BHVM_JOINS) {
+      const std::size_t run_length = integer::stack_run(ops.subspan(i));
+      if (const u16 run = parts.number_of_run(number, run_length)) {
+        number = run;
+        length = run_length;
+      }
+    }
+    std::ranges::fill(kinds.subspan(i, length), parts[number].kind);
+    units.add(number, length);
+    if (units.count > 1) tables().rows.prefetch(units.numbers[units.count - 2], number);
+    i += length;
+  }
+}
+
+}  // namespace
+
+BHVM_HANDLER(go_slowly_in_row) { BHVM_BECOME(tables().parts.in_row(*cpu.rest_of_row).slow); }
+BHVM_HANDLER(go_on_in_row) {
+  cpu.rest_of_row += 1;
+  const u16 number = cpu.rest_of_row[0];
+  const Parts& parts = tables().parts;
+  BHVM_BECOME((cpu.rest_of_row[1] == 0 ? parts[number].handler : parts.in_row(number).handler));
+}
+
 u16 part_of(Handler translated) { return tables().parts.number_of(translated); }
 
 void join_ops(std::span<Op> ops, std::span<const OpNotes> notes, std::span<OpKind> kinds) {
   const Parts& parts = tables().parts;
   const Rows& rows = tables().rows;
-  std::array<u16, BlockBuilder::kMostOps> numbers;
-  BHVM_CHECK(ops.size() <= numbers.size(), "more ops are to be joined than a block has");
-  for (std::size_t i = 0; i < ops.size(); ++i) {
-    u16 number = notes[i].part;
-    if (number == OpNotes::kUnknownPart) number = notes[i].data ? u16{0} : parts.number_of(ops[i].handler);
-    if (!fits(ops[i], parts[number].kind, parts[number].any_imm)) number = 0;
-    kinds[i] = parts[number].kind;
-    numbers[i] = number;
-    if (i > 0) rows.prefetch(numbers[i - 1], number);
-  }
-  std::size_t i = 0;
-  while (i < ops.size()) {
-    const u16 number = numbers[i];
-    if (number == 0) {
-      i += 1;
-      continue;
+  BHVM_CHECK(ops.size() <= BlockBuilder::kMostOps, "more ops are to be joined than a block has");
+  Units units;
+  find_units(ops, notes, kinds, units);
+  const std::span<const u16> numbers = std::span(units.numbers).first(units.count);
+  std::size_t first = 0;
+  for (std::size_t unit = 0; unit < units.count;) {
+    Rows::Joined row;
+    if (numbers[unit] != 0) {
+      if (BHVM_JOINS) row = rows.longest(numbers.subspan(unit));
+      ops[first].handler = row.row != 0 ? rows.handler_of(row.row) : parts[numbers[unit]].handler;
     }
-    std::size_t joined = parts[number].begins_stack_run ? integer::join_stack_run(ops.subspan(i)) : 0;
-    if (joined == 0) {
-      const Rows::Joined row =
-          BHVM_JOINS ? rows.longest(std::span(numbers).subspan(i, ops.size() - i)) : Rows::Joined{};
-      ops[i].handler = row.row != 0 ? rows.handler_of(row.row) : parts[number].handler;
-      joined = row.ops;
-    }
-    for (std::size_t k = 1; k < joined; ++k) ops[i + k].handler = parts[numbers[i + k]].handler;
-    i += joined;
+    std::size_t joined = 0;
+    for (const std::size_t end = unit + row.parts; unit < end; ++unit) joined += units.ops[unit];
+    for (std::size_t k = 1; k < joined; ++k) ops[first + k].handler = nullptr;
+    first += joined;
   }
 }
 

@@ -57,7 +57,15 @@ using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget, FastEntry*& f
 #define BHVM_HANDLER(...)                                                                                       \
   const Op* __VA_ARGS__([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64& budget, \
                         [[maybe_unused]] FastEntry*& fast)
-#define BHVM_CONTINUE(target) return (target)
+#define BHVM_CONTINUE(target)                       \
+  do {                                              \
+    const Op* const bhvm_next = (target);           \
+    if constexpr (Onward::kStraight != nullptr) {   \
+      BHVM_BECOME_AT(bhvm_next, Onward::kStraight); \
+    }                                               \
+    return bhvm_next;                               \
+  } while (0)
+#define BHVM_BECOME_AT(target, other) return other(cpu, target, budget, fast)
 #define BHVM_BECOME(other) return other(cpu, op, budget, fast)
 #define BHVM_BECOME_INLINE(other) BHVM_BECOME(other)
 #define BHVM_LEAVE return nullptr
@@ -89,7 +97,7 @@ bool record_unjoined();
 #endif
 
 /// Goes on with the next op of the block.
-#define BHVM_NEXT BHVM_CONTINUE(behind<OpType>(op))
+#define BHVM_NEXT BHVM_CONTINUE((next_op<Onward, OpType>(op)))
 
 #define BHVM_LIKELY(x) __builtin_expect(static_cast<bool>(x), 1)
 #define BHVM_UNLIKELY(x) __builtin_expect(static_cast<bool>(x), 0)
@@ -140,6 +148,21 @@ const Kind* as(const Op* op) {
 template <class Kind>
 const Op* behind(const Op* op) {
   return reinterpret_cast<const Op*>(as<Kind>(op) + 1);
+}
+/// The same in a row of joined ops (cpu/joined_ops.h): but for the first one these have no handler, and begin where it
+/// would be.
+template <class Kind>
+const Op* behind_in_row(const Op* op) {
+  return reinterpret_cast<const Op*>(reinterpret_cast<const u8*>(op) + sizeof(Kind) - sizeof(Handler));
+}
+/// The nth of a row of ops of the same kind.
+template <class Kind>
+const Kind* nth_in_row(const Kind* op, unsigned n) {
+  return reinterpret_cast<const Kind*>(reinterpret_cast<const u8*>(op) + n * (sizeof(Kind) - sizeof(Handler)));
+}
+template <class Onward, class Kind>
+const Op* next_op(const Op* op) {
+  return Onward::kStraight != nullptr ? behind_in_row<Kind>(op) : behind<Kind>(op);
 }
 
 /// What a call or an indirect jump notes behind its op. A block alone is advice; with an address it is relied on while

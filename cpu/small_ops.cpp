@@ -14,9 +14,9 @@ constexpr std::size_t kLastSlot = 0x3FF;  // that OpDetails::at holds
 
 u8 byte(u16 offset) { return static_cast<u8>(offset); }
 
-InPageOp in_page(const Op& op) {
+InPageOp in_page(Handler handler, const Op& op) {
   InPageOp begin;
-  begin.handler = op.handler;
+  begin.handler = handler;
   begin.lead_to(op.link, op.rest);
   return begin;
 }
@@ -28,39 +28,42 @@ std::size_t write(u8* to, const Kind& op) {
 }
 
 /// Returns how many slots that took.
-std::size_t write_op(const Op& op, OpKind kind, u8* to) {
+std::size_t write_op(const Op& op, OpKind kind, Handler handler, u8* to) {
   switch (kind) {
-    case OpKind::kOp:
-      return write(to, op);
+    case OpKind::kOp: {
+      Op whole = op;
+      whole.handler = handler;
+      return write(to, whole);
+    }
     case OpKind::kRegister:
-      return write(to, RegisterOp{op.handler, static_cast<i32>(op.imm), op.dst, op.src});
+      return write(to, RegisterOp{handler, static_cast<i32>(op.imm), op.dst, op.src});
     case OpKind::kLoad:
-      return write(to, LoadOp{op.handler, op.disp, byte(op.dst), byte(op.base), byte(op.index), op.scale});
+      return write(to, LoadOp{handler, op.disp, byte(op.dst), byte(op.base), byte(op.index), op.scale});
     case OpKind::kStore:
-      return write(to, StoreOp{op.handler, op.disp, byte(op.src), byte(op.base), byte(op.index), op.scale});
+      return write(to, StoreOp{handler, op.disp, byte(op.src), byte(op.base), byte(op.index), op.scale});
     case OpKind::kSimpleLoad:
-      return write(to, SimpleLoadOp{op.handler, op.disp, op.dst, op.base});
+      return write(to, SimpleLoadOp{handler, op.disp, op.dst, op.base});
     case OpKind::kSimpleStore:
-      return write(to, SimpleStoreOp{op.handler, op.disp, op.src, op.base});
+      return write(to, SimpleStoreOp{handler, op.disp, op.src, op.base});
     case OpKind::kWideLoad:
-      return write(to, WideLoadOp{op.handler, op.disp, op.dst, op.base, op.index, op.scale});
+      return write(to, WideLoadOp{handler, op.disp, op.dst, op.base, op.index, op.scale});
     case OpKind::kWideStore:
-      return write(to, WideStoreOp{op.handler, op.disp, op.src, op.base, op.index, op.scale});
+      return write(to, WideStoreOp{handler, op.disp, op.src, op.base, op.index, op.scale});
     case OpKind::kStoreNumber:
-      return write(to, StoreNumberOp{op.handler, op.disp, static_cast<i32>(op.imm), op.base, op.index, op.scale});
+      return write(to, StoreNumberOp{handler, op.disp, static_cast<i32>(op.imm), op.base, op.index, op.scale});
     case OpKind::kCall:
-      return write(to, CallOp{op.handler, op.link, op.disp, op.dst});
+      return write(to, CallOp{handler, op.link, op.disp, op.dst});
     case OpKind::kReturn:
-      return write(to, ReturnOp{op.handler, op.imm});
+      return write(to, ReturnOp{handler, op.imm});
     case OpKind::kJump:
-      return write(to, JumpOp{in_page(op), op.disp});
+      return write(to, JumpOp{in_page(handler, op), op.disp});
     case OpKind::kCompare:
-      return write(to, CompareOp{in_page(op), byte(op.dst), byte(op.src)});
+      return write(to, CompareOp{in_page(handler, op), byte(op.dst), byte(op.src)});
     case OpKind::kCompareNumber:
-      return write(to, CompareNumberOp{in_page(op), compared_number(&op), op.dst});
+      return write(to, CompareNumberOp{in_page(handler, op), compared_number(&op), op.dst});
     case OpKind::kAcross:
       return write(
-          to, AcrossOp{op.handler, op.link, op.disp, 0, 0, compared_number(&op), byte(op.dst), byte(op.src), op.rest});
+          to, AcrossOp{handler, op.link, op.disp, 0, 0, compared_number(&op), byte(op.dst), byte(op.src), op.rest});
   }
   return 0;
 }
@@ -86,10 +89,15 @@ void write_ops(std::span<const Op> ops, std::span<const OpNotes> notes, std::spa
   std::size_t data = 0;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     const Op& op = ops[i];
+    Handler handler = op.handler;
+    if (handler == nullptr && !notes[i].data) {  // in a row: where its handler would be the op before it ends
+      slots -= 1;
+      std::memcpy(&handler, block.at_slot(slots), sizeof handler);
+    }
     const bool linked = !notes[i].data && (op.scale & Op::kLinked) != 0;
     if (linked || (kinds[i] != OpKind::kOp && notes[i].can_fault)) details[count++] = details_of(op, kinds[i], slots);
     if (notes[i].data) data += kOpSlots;
-    slots += write_op(op, kinds[i], block.at_slot(slots));
+    slots += write_op(op, kinds[i], handler, block.at_slot(slots));
   }
   BHVM_CHECK(slots <= kLastSlot, "a block has more ops than any instructions make");
   slots += (count * sizeof(OpDetails) + Block::kSlot - 1) / Block::kSlot;

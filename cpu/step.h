@@ -6,8 +6,8 @@
 // which does the work of an op, or of a small one, and says whether that succeeded. Of a large immediate it reads the
 // low kImmediate bytes, if it has that. plain<Step> is the handler that does the step and goes on;
 // cpu/joined_handlers.h lets frequent ones run straight into what follows them. A step that misses the fast TLB hands
-// its op to plain<Step, Through::kSlow>, in a row too: each of the ops stays complete and in its place. With kTlb,
-// false says nothing but that the other way is needed; nothing has changed then. With kSlow, `cpu.fault` is set.
+// its op to plain<Step, Through::kSlow>. With kTlb, false says nothing but that the other way is needed; nothing has
+// changed then. With kSlow, `cpu.fault` is set.
 #pragma once
 
 #include "cpu/handler.h"
@@ -16,7 +16,7 @@ namespace bhvm {
 
 template <class Step, Through through = Through::kTlb, class Onward = ByJump, class OpType = Op>
 BHVM_HANDLER(plain) {
-  BHVM_ACCESS(Step::template run<through>(cpu, fast, as<OpType>(op)), plain<Step, Through::kSlow, ByJump, OpType>);
+  BHVM_ACCESS(Step::template run<through>(cpu, fast, as<OpType>(op)), plain<Step, Through::kSlow, Onward, OpType>);
   BHVM_NEXT;
 }
 

@@ -1,19 +1,7 @@
 // The parts and rows of joined ops (cpu/joined_ops.h) without vector instructions.
-#include "cpu/integer/jump_handlers.h"
-#include "cpu/integer/steps.h"
-#include "cpu/joined_handlers.h"
+#include "cpu/integer/part_numbers.h"
 
-namespace bhvm {
-
-using namespace integer;
-
-#define BHVM_JOINED_PART(number, ...) \
-  template <>                         \
-  inline constexpr u16 kPartNumber<__VA_ARGS__> = number;
-#include "cpu/integer/joined_parts.inc"
-#undef BHVM_JOINED_PART
-
-namespace integer {
+namespace bhvm::integer {
 namespace {
 
 constexpr JoinedPart kParts[] = {
@@ -32,5 +20,4 @@ constexpr JoinedRow kRows[] = {
 std::span<const JoinedPart> joined_parts() { return kParts; }
 std::span<const JoinedRow> joined_rows() { return kRows; }
 
-}  // namespace integer
-}  // namespace bhvm
+}  // namespace bhvm::integer

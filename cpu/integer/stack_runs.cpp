@@ -1,7 +1,8 @@
-// Pushes behind each other, and pops, with RET behind them or not: the beginnings and ends of functions.
-#include "cpu/integer/stack_runs.h"
+// Pushes behind each other, and pops: the beginnings and ends of functions.
+#include <algorithm>
 
 #include "cpu/integer/forms.h"
+#include "cpu/integer/steps.h"
 #include "cpu/joined_ops.h"
 
 namespace bhvm::integer {
@@ -12,21 +13,10 @@ bool pops(const Op& op) { return op.handler == plain<Pop64> && op.dst != gpr(kRs
 
 }  // namespace
 
-bool begins_stack_run(Handler translated) { return translated == plain<Push64> || translated == plain<Pop64>; }
-
-std::size_t join_stack_run(std::span<Op> ops) {
-  if (ops.empty() || !(pushes(ops[0]) || pops(ops[0]))) return 0;
-  const bool push = pushes(ops[0]);
-  std::size_t length = 1;
-  while (length < ops.size() && length < kLongestStackRun && (push ? pushes(ops[length]) : pops(ops[length]))) ++length;
-  if (length < 2) return 0;
-  if (push) {
-    ops[0].handler = kStackRuns.push[length - 2];
-    return length;
-  }
-  const bool returns = length < ops.size() && ops[length].handler == static_cast<Handler>(ret<Stack64, false>);
-  ops[0].handler = (returns ? kStackRuns.pop_and_return : kStackRuns.pop)[length - 2];
-  return length + (returns ? 1 : 0);
+std::size_t stack_run(std::span<const Op> ops) {
+  const auto end = std::ranges::find_if_not(ops.first(std::min<std::size_t>(ops.size(), kLongestStackRun)),
+                                            !ops.empty() && pushes(ops[0]) ? pushes : pops);
+  return static_cast<std::size_t>(end - ops.begin());
 }
 
 }  // namespace bhvm::integer

@@ -140,13 +140,13 @@ struct Pop64 {
   }
 };
 
-/// `n` of Push64 behind each other, none of them of RSP, on one page. Through the fast TLB only: on a miss the first op
-/// is done alone.
+/// `n` of Push64 behind each other, none of them of RSP, on one page. Through the fast TLB only: on a miss they are
+/// done one by one.
 template <unsigned n>
 struct PushRun {
   using Small = RegisterOp;
   static constexpr unsigned kOps = n;
-  using Alone = Push64;
+  using Single = Push64;
   template <Through>
   BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const auto* op) {
     const u64 top = cpu.s.gpr[kRsp];
@@ -155,7 +155,7 @@ struct PushRun {
     if (BHVM_UNLIKELY(fast_tag(top - 1) != entry.write_tag)) return false;
     const u64 host = bottom + entry.addend;
     for (unsigned i = 0; i < n; ++i) {
-      const u64 value = operand<u64>(cpu, op[i].src);
+      const u64 value = operand<u64>(cpu, nth_in_row(op, i)->src);
       std::memcpy(reinterpret_cast<void*>(host + (n - 1 - i) * sizeof(u64)), &value, sizeof(u64));
     }
     cpu.s.gpr[kRsp] = bottom;
@@ -168,7 +168,7 @@ template <unsigned n>
 struct PopRun {
   using Small = RegisterOp;
   static constexpr unsigned kOps = n;
-  using Alone = Pop64;
+  using Single = Pop64;
   template <Through>
   BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const auto* op) {
     const u64 bottom = cpu.s.gpr[kRsp];
@@ -177,7 +177,8 @@ struct PopRun {
     if (BHVM_UNLIKELY(fast_tag(top - 1) != entry.read_tag)) return false;
     const u64 host = bottom + entry.addend;
     for (unsigned i = 0; i < n; ++i) {
-      std::memcpy(&operand<u64>(cpu, op[i].dst), reinterpret_cast<const void*>(host + i * sizeof(u64)), sizeof(u64));
+      std::memcpy(&operand<u64>(cpu, nth_in_row(op, i)->dst), reinterpret_cast<const void*>(host + i * sizeof(u64)),
+                  sizeof(u64));
     }
     cpu.s.gpr[kRsp] = top;
     return true;

@@ -4,16 +4,7 @@
 
 #include "cpu/sse/row_parts.h"
 
-namespace bhvm {
-
-#define BHVM_JOINED_PART(number, ...) \
-  template <>                         \
-  inline constexpr u16 kPartNumber<__VA_ARGS__> = number;
-#include "cpu/integer/joined_parts.inc"
-#include "cpu/sse/joined_parts.inc"
-#undef BHVM_JOINED_PART
-
-namespace sse {
+namespace bhvm::sse {
 inline namespace BHVM_SSE_HOST {
 namespace {
 
@@ -34,5 +25,4 @@ constexpr JoinedRow kRows[] = {
 std::span<const JoinedPart> joined_parts() { return kParts; }
 std::span<const JoinedRow> joined_rows() { return kRows; }
 
-}  // namespace sse
-}  // namespace bhvm
+}  // namespace bhvm::sse

@@ -5,9 +5,7 @@
 // share with each other in cpu/sse/joined_rows.cpp.
 #pragma once
 
-#include "cpu/integer/jump_handlers.h"
-#include "cpu/integer/steps.h"
-#include "cpu/joined_handlers.h"
+#include "cpu/integer/part_numbers.h"
 #include "cpu/sse/aes.h"
 #include "cpu/sse/carryless.h"
 #include "cpu/sse/float_forms.h"
@@ -26,7 +24,6 @@
 
 namespace bhvm {
 
-using namespace integer;
 using namespace sse;
 
 namespace sse::inline BHVM_SSE_HOST {
@@ -38,6 +35,12 @@ namespace cipher = aes;
 #endif
 
 }  // namespace sse::inline BHVM_SSE_HOST
+
+#define BHVM_JOINED_PART(number, ...) \
+  template <>                         \
+  inline constexpr u16 kPartNumber<__VA_ARGS__> = number;
+#include "cpu/sse/joined_parts.inc"
+#undef BHVM_JOINED_PART
 
 #define BHVM_SHARED_HANDLER(...) BHVM_SHARED BHVM_HANDLER(__VA_ARGS__);
 #define BHVM_VECTOR_HANDLER(...) BHVM_VECTOR BHVM_HANDLER(__VA_ARGS__);

@@ -52,9 +52,15 @@ class Joined(unittest.TestCase):
         self.assertEqual({a + b: 0.5, b: 0.3, c: 0.3}, self.joined.learn({a + b: 0.5, b + c: 0.3}, 1, self.letters))
         self.assertEqual({a + b + c: 0.5}, self.joined.learn({a + b + c: 0.5}, 2, self.letters))
 
-    def test_pushes_behind_each_other_are_no_row(self):
-        self.assertFalse(self.joined.may_join(self.word(MOVE, PUSH, PUSH), self.letters))
-        self.assertTrue(self.joined.may_join(self.word(PUSH, MOVE, PUSH), self.letters))
+    def test_pushes_behind_each_other_are_one(self):
+        def runs(*ops):
+            return "".join(self.letters.of(f"plain<PushRun<{n}>, Through::kTlb, Onward>") for n in ops)
+
+        move, push = self.word(MOVE), self.word(PUSH)
+        self.assertEqual({move + runs(2) + move + push: 1}, self.words(1, 2, 2, 1, 2))
+        self.assertEqual({runs(6) + push: 1, runs(6, 2): 1}, self.words(*[2] * 7, 99, *[2] * 8))
+        self.assertEqual("PushRun<3>", self.joined.part(self.letters.names[runs(3)]))
+        self.assertEqual("then<PushRun<3>>", self.joined.chain([self.letters.names[runs(3)]]))
 
     def test_rows_with_vectors_end_with_nothing_that_has_a_slow_twin(self):
         self.assertFalse(self.joined.may_join(self.word(VECTOR, CALL), self.letters))
@@ -94,7 +100,7 @@ class Joined(unittest.TestCase):
             f"plain<{vector}>", f"plain<{vector}, Through::kSlow>", alone("MovRegReg<u64>"), alone("Push64"),
             alone("MovRegReg<u64>", "kSlow"), alone("Push64", "kSlow"),
             "integer::call<Stack64, JumpKind::kAcross, Through::kSlow, ByJump, PartKind<Call<Stack64, JumpKind::kAcross>>>",
-            f"integer::{compare('ByJump')}", f"integer::{compare(push)}", f"then<MovRegReg<u64>, {compare(push)}>")) +
+            f"integer::{compare('ByJump')}", f"integer::{compare(push)}", f"then<MovRegReg<u64>, Fused<{fused}>, Push64>")) +
             [f"BHVM_VECTOR_HANDLER({alone(vector, 'kSlow')})"], lines["cpu/shared_handlers.inc"])
 
     def test_parts_of_every_kind(self):
