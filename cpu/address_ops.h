@@ -10,7 +10,7 @@ namespace bhvm {
 struct AddressPlain {
   using Small = LoadOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     cpu.scratch_address = address_of(cpu, op);
     return true;
   }
@@ -22,7 +22,7 @@ BHVM_HANDLER(address_op_immediate);
 struct AddressBased {
   using Small = WideStoreOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     cpu.scratch_address = address_of(cpu, op) + operand<u64>(cpu, op->src);
     return true;
   }

@@ -81,7 +81,7 @@ class CodeCache final : public MemoryObserver {
 
  private:
   /// Blocks are found by hash: a bucket is the place of its first block.
-  static constexpr unsigned kBuckets = 1 << 17;
+  static constexpr unsigned kBuckets = 1 << 18;
   static u64 bucket_index(u64 page, u16 start, u32 mode) {
     return (((page >> kPageShift) * 0x9E3779B1) ^ start ^ (mode << 5)) & (kBuckets - 1);
   }

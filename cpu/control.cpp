@@ -13,6 +13,7 @@ namespace {
 void synchronise(Cpu& cpu, i64 unspent) {
   cpu.s.instructions = cpu.limit - static_cast<u64>(unspent);
   cpu.s.fetch_linear = (cpu.page_base + (cpu.code64() ? 0 : cpu.s.segments[kCs].base)) & kPageMask;
+  cpu.s.fetch_physical = u64{cpu.page_number} << kPageShift;
 }
 
 u64 rip_mask(const Cpu& cpu) { return cpu.code64() ? ~u64{0} : 0xFFFFFFFF; }
@@ -69,17 +70,41 @@ BHVM_HANDLER(leave_linked_compare) {
   BHVM_LEAVE;
 }
 
-BHVM_HANDLER(leave_linked_across) {
-  const_cast<AcrossOp*>(as<AcrossOp>(op))->to_generation = FetchGeneration::kNever;
-  BHVM_BECOME(leave_linked);
+namespace {
+
+/// `to` and `generation` are where the op notes that its link leads there. False, and void, when it does not.
+bool note_link(Cpu& cpu, const Op* op, i64 budget, u64 target, u64& to, u32& generation) {
+  generation = FetchGeneration::kNever;
+  const Block* const block = link_of(op);
+  if (budget < 0 || !fetch_leads_to(cpu, target, block)) return false;
+  to = target;
+  generation = cpu.fetch_generation->note();
+  enter_page(cpu, cpu.fast, target, block);
+  return true;
 }
-BHVM_HANDLER(leave_unnoted) {
-  data_behind<Op>(op).to_generation = FetchGeneration::kNever;
-  BHVM_BECOME(leave_linked);
+
+template <class Kind>
+bool note_call(Cpu& cpu, const Op* op, i64 budget) {
+  TransferData& data = data_behind<Kind>(op);
+  return note_link(cpu, op, budget, direct_target(cpu, op, true), data.to, data.to_generation);
 }
-BHVM_HANDLER(leave_unnoted_call) {
-  data_behind<CallOp>(op).to_generation = FetchGeneration::kNever;
-  BHVM_BECOME(leave_linked);
+
+}  // namespace
+
+BHVM_HANDLER(go_across_unnoted) {
+  AcrossOp& across = const_cast<AcrossOp&>(*as<AcrossOp>(op));
+  if (!note_link(cpu, op, budget, direct_target(cpu, op, true), across.to, across.to_generation)) {
+    BHVM_BECOME(leave_linked);
+  }
+  BHVM_CONTINUE(link_of(op)->ops());
+}
+BHVM_HANDLER(call_unnoted) {
+  if (!note_call<Op>(cpu, op, budget)) BHVM_BECOME(leave_linked);
+  BHVM_CONTINUE(link_of(op)->ops());
+}
+BHVM_HANDLER(call_unnoted_small) {
+  if (!note_call<CallOp>(cpu, op, budget)) BHVM_BECOME(leave_linked);
+  BHVM_CONTINUE(link_of(op)->ops());
 }
 
 BHVM_HANDLER(leave_indirect) {

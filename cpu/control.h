@@ -19,10 +19,6 @@ namespace bhvm {
 BHVM_HANDLER(leave_linked);
 BHVM_HANDLER(leave_linked_jump);
 BHVM_HANDLER(leave_linked_compare);
-/// The same of what may have noted where its link leads: that is void when the link is another one.
-BHVM_HANDLER(leave_linked_across);
-BHVM_HANDLER(leave_unnoted);
-BHVM_HANDLER(leave_unnoted_call);
 template <class Kind>
 inline constexpr Handler leave_linked_of = leave_linked;
 template <>
@@ -31,12 +27,17 @@ template <>
 inline constexpr Handler leave_linked_of<CompareOp> = leave_linked_compare;
 template <>
 inline constexpr Handler leave_linked_of<CompareNumberOp> = leave_linked_compare;
+/// Go where the link of a jump or a call to another page leads, which is not noted, if the budget paid for it and the
+/// fetch TLB leads there too, and note it; else they leave.
+BHVM_HANDLER(go_across_unnoted);
+BHVM_HANDLER(call_unnoted);
+BHVM_HANDLER(call_unnoted_small);
 template <>
-inline constexpr Handler leave_linked_of<AcrossOp> = leave_linked_across;
+inline constexpr Handler leave_linked_of<AcrossOp> = go_across_unnoted;
 template <class Kind>
-inline constexpr Handler leave_unnoted_of = leave_unnoted;
+inline constexpr Handler call_unnoted_of = call_unnoted;
 template <>
-inline constexpr Handler leave_unnoted_of<CallOp> = leave_unnoted_call;
+inline constexpr Handler call_unnoted_of<CallOp> = call_unnoted_small;
 /// Leaves towards cpu.s.rip, already set; the jump cache wants to know.
 BHVM_HANDLER(leave_indirect);
 /// First op of a block that was killed: leaves before anything of it has run.
@@ -102,22 +103,23 @@ BHVM_INLINE bool still_leads(const Cpu& cpu, u64 target, u64 noted_target, u32 n
   return noted_target == target && cpu.fetch_generation->is(noted_generation);
 }
 
-/// Moves on to another page, whose block is `block`.
-BHVM_INLINE void enter_page(Cpu& cpu, u64 target, const Block* block) {
-  cpu.page_base = target & kPageMask;
-  cpu.s.fetch_physical = block->page().value;
+/// Where a direct jump or call leads.
+BHVM_INLINE u64 direct_target(const Cpu& cpu, const auto* op, bool wide) {
+  const u64 target = cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp));
+  return wide ? target : target & 0xFFFFFFFF;
 }
 
-/// Does `op`'s link, `block`, lead where the linear address `target` does?
+/// Moves on to another page, whose block is `block`.
+BHVM_INLINE void enter_page(Cpu& cpu, FastData fast, u64 target, const Block* block) {
+  cpu.page_base = target & fast.page_mask;
+  cpu.page_number = block->page_number;
+}
+
+/// Does `op`'s link, `block`, lead where the linear address `target` does? Where that may be noted: is it?
 template <class Kind>
 BHVM_INLINE bool link_leads_to(const Cpu& cpu, const Op* op, u64 target, const Block* block) {
   if constexpr (std::is_same_v<Kind, AcrossOp>) {
-    AcrossOp& across = const_cast<AcrossOp&>(*as<AcrossOp>(op));
-    if (BHVM_LIKELY(still_leads(cpu, target, across.to, across.to_generation))) return true;
-    if (!fetch_leads_to(cpu, target, block)) return false;
-    across.to = target;
-    across.to_generation = cpu.fetch_generation->note();
-    return true;
+    return still_leads(cpu, target, as<AcrossOp>(op)->to, as<AcrossOp>(op)->to_generation);
   } else {
     return fetch_leads_to(cpu, target, block);
   }
@@ -132,7 +134,7 @@ BHVM_INLINE bool link_leads_to(const Cpu& cpu, const Op* op, u64 target, const B
     if (BHVM_UNLIKELY(budget < 0 || !link_leads_to<OpType>(cpu, op, bhvm_target, bhvm_block))) { \
       BHVM_BECOME(leave_linked_of<OpType>);                                                      \
     }                                                                                            \
-    enter_page(cpu, bhvm_target, bhvm_block);                                                    \
+    enter_page(cpu, fast, bhvm_target, bhvm_block);                                              \
     BHVM_CONTINUE(bhvm_block->ops());                                                            \
   } while (0)
 
@@ -157,7 +159,7 @@ BHVM_INLINE bool leads_to(const Cpu& cpu, u64 target, const Block* block) {
       cpu.s.rip = bhvm_target;                       \
       BHVM_BECOME(leave_indirect);                   \
     }                                                \
-    enter_page(cpu, bhvm_target, bhvm_block);        \
+    enter_page(cpu, fast, bhvm_target, bhvm_block);  \
     BHVM_CONTINUE(bhvm_block->ops());                \
   } while (0)
 

@@ -1,9 +1,9 @@
 // Cpu: the interpreter's working state, laid out for its handlers.
 //
-// The general registers and what else addresses are made of (zero, scratch) stand first, in reach of an offset of 8
-// bits, then the rest of the architectural state, in reach of one of 16. Behind it stand further operands, the lazily
-// kept flags, and caches: the fast TLB of the current data mode, the code cache, the jump cache. Nothing but `s` is
-// guest state between runs.
+// What handlers name most stands first: the lazily kept flags, and what jumps go by. Then come what addresses are made
+// of and the general registers, all of them in reach of an offset of 8 bits, and the rest of the architectural state,
+// in reach of one of 16. Behind it stand further operands and caches: the fast TLB of the current data mode, the code
+// cache, the jump cache. Nothing but `s` is guest state between runs.
 //
 // run() retires instructions until its limit, HLT, or an instruction that touched a device or needs the board's
 // attention; between two runs every fact about the guest is in `s` and in the MMU's TLB. How a run is cut into calls
@@ -76,20 +76,25 @@ struct WantedLink {
 };
 
 struct Cpu {
+  // ---- what handlers name most often: a host instruction is three bytes shorter for the first 128 bytes ----
+  LazyFlags flags;                              // the arithmetic flags; s.rflags holds the others
+  FetchGeneration* fetch_generation = nullptr;  // of the current privilege's fetch table
+  u32 return_top = 0;                           // the newest of `returns`
+  u32 page_number = 0;                          // of the physical page that instructions are fetched from
+  const u16* rest_of_row = nullptr;             // of a row that goes on op by op (cpu/joined_ops.h): its parts, and 0
+
   // ---- operands (the offsets of what addresses are made of fit 8 bits, all others 16) ----
-  u64 zero = 0;             // base or index of an address without one
   u64 page_base = 0;        // linear address of the page instructions are fetched from
+  u64 zero = 0;             // base or index of an address without one
   u64 scratch_address = 0;  // an address computed by an earlier op of the same instruction
   u64 scratch = 0;
   CpuState s;  // guest state, general registers first
   Xmm scratch_xmm;
   u64 discard = 0;  // destination of a result nobody reads
-  LazyFlags flags;  // the arithmetic flags; s.rflags holds the others
 
   // ---- the inline path of loads and stores ----
   FastEntry* fast = nullptr;                    // of the current data mode
   const FastFetchEntry* fetch_tlb = nullptr;    // of the current privilege
-  FetchGeneration* fetch_generation = nullptr;  // of that table
   u64 user = 0;                                 // 1 at CPL 3, else 0
   alignas(16) std::array<u8, 16> slow_value{};  // what a slow load read
 
@@ -114,10 +119,7 @@ struct Cpu {
   /// The calls that have not returned, the newest at return_top. Only advice: RET asks whether what they note is
   /// where it goes (cpu/integer/jump_handlers.h).
   std::array<TransferData*, kReturnDepth> returns{};
-  u32 return_top = 0;
   TransferData no_return;  // for a return without a call
-
-  const u16* rest_of_row = nullptr;  // of a row that goes on op by op (cpu/joined_handlers.h): the parts, and 0
 
   ZeroedArray<u32> jump_cache{kJumpCacheEntries};
   bool jump_cache_used = false;

@@ -53,6 +53,10 @@ struct LazyFlags {
   /// Bits 0-1 of aux, by the width of a narrow sum in bytes.
   static constexpr u64 adjust_place(unsigned size) { return size == 4 ? 0 : size == 2 ? 1 : 2; }
 
+  /// What aux has of the carries of 64 bits: kCarryOut, kCarryIn and kAdjust. In memory, because that is half as long
+  /// in the host's instructions as a number of 64 bits.
+  [[gnu::visibility("hidden")]] static const u64 kWideCarries;
+
   u64 result = 1;
   u64 aux = 0;
 
@@ -107,6 +111,10 @@ struct LazyFlags {
   template <class T>
   BHVM_INLINE void set_carries(T value, T carries) {
     result = static_cast<u64>(static_cast<i64>(static_cast<std::make_signed_t<T>>(value)));
+    if constexpr (sizeof(T) == 8) {
+      aux = carries & kWideCarries;
+      return;
+    }
     aux = ((static_cast<u64>(carries) << (64 - 8 * sizeof(T))) & (kCarryOut | kCarryIn)) | (carries & kAdjust);
   }
 

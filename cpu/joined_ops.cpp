@@ -19,10 +19,11 @@ class Parts {
     Handler handler = nullptr;  // alone
     OpKind kind = OpKind::kOp;
     bool any_imm = false;  // takes_any_imm()
-    bool has_runs = false;
+    u8 runs = 0;           // its number of those that have runs; 0: it has none
   };
 
   void add(std::span<const JoinedPart> parts) {
+    u16 number_of_run = static_cast<u16>(parts_.size());
     for (const JoinedPart& part : parts) {
       const u16 number = static_cast<u16>(parts_.size());
       BHVM_CHECK(number < kSlots / 2, "the parts of joined ops need a larger table: kSlotBits, cpu/joined_ops.cpp");
@@ -30,19 +31,17 @@ class Parts {
       parts_.push_back(
           {.handler = part.handler, .kind = part.kind, .any_imm = takes_any_imm(part.kind, part.imm_size)});
       in_row_.push_back({part.in_row, part.slow_in_row});
-      if (part.ops > 1) runs_.push_back({part.of_each, part.ops, number});
     }
-    for (const Run& run : runs_) parts_[run.of_each].has_runs = true;
+    for (const JoinedPart& part : parts) {
+      if (part.ops > 1) add_run(part, number_of_run);
+      number_of_run += 1;
+    }
   }
 
   /// The number of the part that has this handler; 0 when none has.
   u16 number_of(Handler translated) const { return slots_[slot_of(translated)].number; }
-  /// The number of the part that is a run of so many of this one; 0 when none is.
-  u16 number_of_run(u16 of_each, std::size_t ops) const {
-    const auto found =
-        std::ranges::find_if(runs_, [&](const Run& run) { return run.of_each == of_each && run.ops == ops; });
-    return found == runs_.end() ? u16{0} : found->number;
-  }
+  /// The number of the part that is a run of so many of this one, which has runs; 0 when none is.
+  u16 number_of_run(const Part& of_each, std::size_t ops) const { return runs_[of_each.runs][ops]; }
   const Part& operator[](u16 number) const { return parts_[number]; }
   std::size_t size() const { return parts_.size(); }
 
@@ -57,13 +56,17 @@ class Parts {
     Handler translated = nullptr;
     u16 number = 0;
   };
-  struct Run {
-    u16 of_each = 0;
-    u8 ops = 0;
-    u16 number = 0;
-  };
   static constexpr unsigned kSlotBits = 12;
   static constexpr std::size_t kSlots = std::size_t{1} << kSlotBits;
+
+  void add_run(const JoinedPart& part, u16 number) {
+    u8& runs = parts_[part.of_each].runs;
+    if (runs == 0) {
+      runs = static_cast<u8>(runs_.size());
+      runs_.emplace_back();
+    }
+    runs_[runs][part.ops] = number;
+  }
 
   /// The slot of this one, or the free one where it belongs.
   std::size_t slot_of(Handler handler) const {
@@ -75,7 +78,7 @@ class Parts {
   std::vector<Slot> slots_{kSlots};
   std::vector<Part> parts_{1};
   std::vector<InRow> in_row_{1};
-  std::vector<Run> runs_;
+  std::vector<std::array<u16, integer::kLongestStackRun + 1>> runs_{1};  // by how many ops they are
 };
 
 /// The rows as a tree: a node for each run of parts that some row begins with. Nodes behind the first part are found by
@@ -191,42 +194,37 @@ const Tables& tables() {
   return tables;
 }
 
-}  // namespace
-
-namespace {
-
 /// What a block's ops are as parts.
 struct Units {
-  std::array<u16, BlockBuilder::kMostOps> numbers;  // 0: of no part
-  std::array<u8, BlockBuilder::kMostOps> ops;       // how many each is
+  std::array<u16, BlockBuilder::kMostOps> numbers;     // 0: of no part
+  std::array<u16, BlockBuilder::kMostOps + 1> begins;  // the first op of each, and what is behind the last one
   std::size_t count = 0;
-
-  void add(u16 number, std::size_t how_many) {
-    numbers[count] = number;
-    ops[count++] = static_cast<u8>(how_many);
-  }
 };
 
 /// Says of each op which kind it is, too.
 void find_units(std::span<const Op> ops, std::span<const OpNotes> notes, std::span<OpKind> kinds, Units& units) {
   const Parts& parts = tables().parts;
+  const Rows& rows = tables().rows;
   for (std::size_t i = 0; i < ops.size();) {
     u16 number = notes[i].part;
     if (number == OpNotes::kUnknownPart) number = notes[i].data ? u16{0} : parts.number_of(ops[i].handler);
-    if (!fits(ops[i], parts[number].kind, parts[number].any_imm)) number = 0;
-    std::size_t length = 1;
-    if (parts[number].has_runs && BHVM_JOINS) {
-      const std::size_t run_length = integer::stack_run(ops.subspan(i));
-      if (const u16 run = parts.number_of_run(number, run_length)) {
+    const Parts::Part* part = &parts[number];
+    if (!fits(ops[i], part->kind, part->any_imm)) part = &parts[number = 0];
+    units.begins[units.count] = static_cast<u16>(i);
+    kinds[i] = part->kind;
+    i += 1;
+    if (part->runs != 0 && BHVM_JOINS) {
+      const std::size_t length = integer::stack_run(ops.subspan(i - 1));
+      if (const u16 run = parts.number_of_run(*part, length)) {
         number = run;
-        length = run_length;
+        for (std::size_t k = 1; k < length; ++k, ++i) kinds[i] = part->kind;
       }
     }
-    std::ranges::fill(kinds.subspan(i, length), parts[number].kind);
-    units.add(number, length);
-    if (units.count > 1) tables().rows.prefetch(units.numbers[units.count - 2], number);
-    i += length;
+    units.numbers[units.count] = number;
+    if (units.count > 0) rows.prefetch(units.numbers[units.count - 1], number);
+    units.count += 1;
   }
+  units.begins[units.count] = static_cast<u16>(ops.size());
 }
 
 }  // namespace
@@ -248,17 +246,15 @@ void join_ops(std::span<Op> ops, std::span<const OpNotes> notes, std::span<OpKin
   Units units;
   find_units(ops, notes, kinds, units);
   const std::span<const u16> numbers = std::span(units.numbers).first(units.count);
-  std::size_t first = 0;
   for (std::size_t unit = 0; unit < units.count;) {
+    std::size_t op = units.begins[unit];
     Rows::Joined row;
     if (numbers[unit] != 0) {
       if (BHVM_JOINS) row = rows.longest(numbers.subspan(unit));
-      ops[first].handler = row.row != 0 ? rows.handler_of(row.row) : parts[numbers[unit]].handler;
+      ops[op].handler = row.row != 0 ? rows.handler_of(row.row) : parts[numbers[unit]].handler;
     }
-    std::size_t joined = 0;
-    for (const std::size_t end = unit + row.parts; unit < end; ++unit) joined += units.ops[unit];
-    for (std::size_t k = 1; k < joined; ++k) ops[first + k].handler = nullptr;
-    first += joined;
+    unit += row.parts;
+    for (op += 1; op < units.begins[unit]; ++op) ops[op].handler = nullptr;
   }
 }
 

@@ -57,7 +57,7 @@ std::span<const JoinedPart> joined_parts();
 std::span<const JoinedRow> joined_rows();
 
 inline constexpr std::size_t kLongestStackRun = 6;  // the registers that a function saves
-/// How many pushes, or pops, there are at the front, up to that many; none of RSP.
+/// How many pushes, or pops, there are at the front of some ops, up to that many; none of RSP.
 std::size_t stack_run(std::span<const Op> ops);
 }  // namespace integer
 

@@ -32,19 +32,23 @@ enum class Through : u8 {
 };
 
 /// Where `linear` belongs in the fast TLB, `fast`.
-BHVM_INLINE const FastEntry& fast_entry(const FastEntry* fast, u64 linear) {
+BHVM_INLINE const FastEntry& fast_entry(FastData fast, u64 linear) {
   u64 offset = data_tlb_index(linear) * sizeof(FastEntry);
   settle(offset);
-  return *reinterpret_cast<const FastEntry*>(reinterpret_cast<const u8*>(fast) + offset);
+  return *reinterpret_cast<const FastEntry*>(reinterpret_cast<const u8*>(fast.entries) + offset);
+}
+/// Do the `size` bytes there lie in the page of this tag?
+BHVM_INLINE bool in_page_of(FastData fast, u64 tag, u64 linear, unsigned size) {
+  return ((linear + (size - 1)) & fast.page_mask) == tag;
 }
 
 /// `fast` is cpu.fast.
 template <Through through, class T>
-BHVM_INLINE bool load_by(Cpu& cpu, FastEntry* fast, u64 linear, T& value) {
+BHVM_INLINE bool load_by(Cpu& cpu, FastData fast, u64 linear, T& value) {
   if constexpr (through == Through::kTlb) {
     settle(linear);
     const FastEntry& entry = fast_entry(fast, linear);
-    if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.read_tag)) return false;
+    if (BHVM_UNLIKELY(!in_page_of(fast, entry.read_tag, linear, sizeof(T)))) return false;
     std::memcpy(&value, reinterpret_cast<const void*>(linear + entry.addend), sizeof(T));
   } else {
     if (!load_slow(cpu, linear, sizeof(T))) return false;
@@ -60,11 +64,11 @@ BHVM_INLINE bool load(Cpu& cpu, u64 linear, T& value) {
 }
 
 template <Through through, class T>
-BHVM_INLINE bool store_by(Cpu& cpu, FastEntry* fast, u64 linear, T value) {
+BHVM_INLINE bool store_by(Cpu& cpu, FastData fast, u64 linear, T value) {
   if constexpr (through == Through::kTlb) {
     settle(linear);
     const FastEntry& entry = fast_entry(fast, linear);
-    if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.write_tag)) return false;
+    if (BHVM_UNLIKELY(!in_page_of(fast, entry.write_tag, linear, sizeof(T)))) return false;
     std::memcpy(reinterpret_cast<void*>(linear + entry.addend), &value, sizeof(T));
     return true;
   } else {
@@ -85,11 +89,11 @@ struct Update {
   T value;
   void* host;  // of kTlb
 
-  BHVM_INLINE bool load(Cpu& cpu, FastEntry* fast, u64 linear) {
+  BHVM_INLINE bool load(Cpu& cpu, FastData fast, u64 linear) {
     if constexpr (through == Through::kTlb) {
       settle(linear);
       const FastEntry& entry = fast_entry(fast, linear);
-      if (BHVM_UNLIKELY(fast_tag(linear + (sizeof(T) - 1)) != entry.write_tag)) return false;
+      if (BHVM_UNLIKELY(!in_page_of(fast, entry.write_tag, linear, sizeof(T)))) return false;
       host = reinterpret_cast<void*>(linear + entry.addend);
       std::memcpy(&value, host, sizeof(T));
     } else {

@@ -36,7 +36,7 @@ const FastEntry& fast_entry(Cpu& cpu, u64 linear, Accessor who) {
 
 /// Does `tag` stand for the page that all of an access lies in?
 bool covers(u64 tag, u64 linear, unsigned size) {
-  return fast_tag(linear) == tag && fast_tag(linear + size - 1) == tag;
+  return data_tag(linear) == tag && data_tag(linear + size - 1) == tag;
 }
 
 /// One page's part of an access.

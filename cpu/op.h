@@ -1,10 +1,10 @@
 // Op: one decoded guest operation, and how operations are dispatched.
 //
 // A guest instruction becomes one op, or a few (an address computed beforehand, then the operation). Ops stand one
-// behind the other in a block; each carries the address of its handler, and a handler ends by calling the next op's
-// handler as a tail call. With clang's preserve_none convention the CPU, the op and the budget stay in host registers
-// throughout. Compilers without guaranteed tail calls run the same handlers from a loop: a handler returns the op to go
-// on with.
+// behind the other in a block; each carries the address of its handler, but for those that share one with the ops
+// before them (cpu/joined_ops.h), and a handler ends by calling the next op's handler as a tail call. With clang's
+// preserve_none convention the CPU, the op and the budget stay in host registers throughout. Compilers without
+// guaranteed tail calls run the same handlers from a loop: a handler returns the op to go on with.
 //
 // A handler is written with the macros below and has four names in scope: `cpu`, `op`, `budget`, and `fast`, which is
 // cpu.fast in a register: whoever changes that inside a block takes it anew.
@@ -28,35 +28,46 @@ struct Block;
 struct FastEntry;
 struct InPageOp;
 
+/// cpu.fast, and with it the mask that makes tags (data_tag()): in a register it takes a third of the bytes in each
+/// handler.
+struct FastData {
+  FastEntry* entries;
+  u64 page_mask = kPageMask;
+
+  FastData(FastEntry* fast) : entries(fast) {}
+};
+
 #if BHVM_DISPATCH_BY_TAIL_CALL
-using Handler = void(__attribute__((preserve_none)) *)(Cpu& cpu, const Op* op, i64 budget, FastEntry* fast);
+// The order is that of preserve_none's registers: R12 to R15 and RDI. As bases of addresses the last two take the
+// fewest bytes in the host's instructions.
+using Handler = void(__attribute__((preserve_none)) *)(FastData fast, i64 budget, Cpu& cpu, const Op* op);
 /// Defines or declares a handler.
-#define BHVM_HANDLER(...)                                                                                   \
-  __attribute__((preserve_none)) void __VA_ARGS__([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, \
-                                                  [[maybe_unused]] i64 budget, [[maybe_unused]] FastEntry* fast)
+#define BHVM_HANDLER(...)                                                                                      \
+  __attribute__((preserve_none)) void __VA_ARGS__([[maybe_unused]] FastData fast, [[maybe_unused]] i64 budget, \
+                                                  [[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op)
 /// Goes on with the op at `target` (a const Op*), in the way that `Onward` says: ByJump, or the template parameter of
 /// this name.
 #define BHVM_CONTINUE(target)                                                                              \
   do {                                                                                                     \
     const Op* const bhvm_next = (target);                                                                  \
     if constexpr (Onward::kStraight != nullptr) {                                                          \
-      [[clang::always_inline]] [[clang::musttail]] return Onward::kStraight(cpu, bhvm_next, budget, fast); \
+      [[clang::always_inline]] [[clang::musttail]] return Onward::kStraight(fast, budget, cpu, bhvm_next); \
     }                                                                                                      \
     const Handler bhvm_handler = bhvm_next->handler;                                                       \
     BHVM_RECORD(bhvm_handler, Onward::kTaken);                                                             \
-    [[clang::musttail]] return bhvm_handler(cpu, bhvm_next, budget, fast);                                 \
+    [[clang::musttail]] return bhvm_handler(fast, budget, cpu, bhvm_next);                                 \
   } while (0)
 /// Hands this op to another handler.
-#define BHVM_BECOME(other) [[clang::musttail]] return other(cpu, op, budget, fast)
+#define BHVM_BECOME(other) [[clang::musttail]] return other(fast, budget, cpu, op)
 /// The same, with a copy of that handler here: one shared by many would be predicted worse (docs/PERFORMANCE.md).
-#define BHVM_BECOME_INLINE(other) [[clang::always_inline]] [[clang::musttail]] return other(cpu, op, budget, fast)
+#define BHVM_BECOME_INLINE(other) [[clang::always_inline]] [[clang::musttail]] return other(fast, budget, cpu, op)
 /// Leaves the dispatch and returns to Cpu::run().
 #define BHVM_LEAVE return
 #else
-using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget, FastEntry*& fast);
-#define BHVM_HANDLER(...)                                                                                       \
-  const Op* __VA_ARGS__([[maybe_unused]] Cpu& cpu, [[maybe_unused]] const Op* op, [[maybe_unused]] i64& budget, \
-                        [[maybe_unused]] FastEntry*& fast)
+using Handler = const Op* (*)(FastData& fast, i64& budget, Cpu& cpu, const Op* op);
+#define BHVM_HANDLER(...)                                                                                         \
+  const Op* __VA_ARGS__([[maybe_unused]] FastData& fast, [[maybe_unused]] i64& budget, [[maybe_unused]] Cpu& cpu, \
+                        [[maybe_unused]] const Op* op)
 #define BHVM_CONTINUE(target)                       \
   do {                                              \
     const Op* const bhvm_next = (target);           \
@@ -65,8 +76,8 @@ using Handler = const Op* (*)(Cpu& cpu, const Op* op, i64& budget, FastEntry*& f
     }                                               \
     return bhvm_next;                               \
   } while (0)
-#define BHVM_BECOME_AT(target, other) return other(cpu, target, budget, fast)
-#define BHVM_BECOME(other) return other(cpu, op, budget, fast)
+#define BHVM_BECOME_AT(target, other) return other(fast, budget, cpu, target)
+#define BHVM_BECOME(other) return other(fast, budget, cpu, op)
 #define BHVM_BECOME_INLINE(other) BHVM_BECOME(other)
 #define BHVM_LEAVE return nullptr
 #endif

@@ -19,10 +19,10 @@ void dispatch(Cpu& cpu, const Block* block, i64 budget) {
   BHVM_RECORD(nullptr, false);  // it follows no handler
   BHVM_RECORD(op->handler, false);
 #if BHVM_DISPATCH_BY_TAIL_CALL
-  op->handler(cpu, op, budget, cpu.fast);
+  op->handler(cpu.fast, budget, cpu, op);
 #else
-  FastEntry* fast = cpu.fast;
-  while (op != nullptr) op = op->handler(cpu, op, budget, fast);
+  FastData fast = cpu.fast;
+  while (op != nullptr) op = op->handler(fast, budget, cpu, op);
 #endif
 }
 
@@ -141,6 +141,7 @@ void begin_system_op(Cpu& cpu, const Op* op, i64 budget) {
   const u64 mask = cpu.code64() ? ~u64{0} : 0xFFFFFFFF;
   s.instructions = cpu.limit - static_cast<u64>(budget + op->rest + 1);
   s.fetch_linear = (cpu.page_base + (cpu.code64() ? 0 : s.segments[kCs].base)) & kPageMask;
+  s.fetch_physical = u64{cpu.page_number} << kPageShift;
   cpu.instruction_rip = (cpu.page_base + op->page_offset) & mask;
   s.rip = (cpu.instruction_rip + static_cast<u64>(static_cast<i64>(op->disp))) & mask;
   s.rflags = cpu.rflags();
@@ -240,6 +241,7 @@ RunExit Cpu::run(u64 max_instructions) {
       }
       link = {};
       page_base = s.rip - block->start;
+      page_number = block->page_number;
       alone = single;
       const bool trap_flag = (s.rflags & rflags::kTf) != 0;
       delivered_itself = stepped_by_new_flag = false;

@@ -2,7 +2,7 @@
 //
 // A Step has
 //   using Small = ...  the kind of small op that holds its operands (cpu/small_ops.h), if there is one
-//   template <Through through> static bool run(Cpu& cpu, FastEntry* fast, const auto* op)
+//   template <Through through> static bool run(Cpu& cpu, FastData fast, const auto* op)
 // which does the work of an op, or of a small one, and says whether that succeeded. Of a large immediate it reads the
 // low kImmediate bytes, if it has that. plain<Step> is the handler that does the step and goes on;
 // cpu/joined_handlers.h lets frequent ones run straight into what follows them. A step that misses the fast TLB hands

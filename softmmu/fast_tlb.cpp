@@ -3,12 +3,17 @@
 namespace bhvm {
 namespace {
 
+FastEntry no_entry(unsigned index) {
+  return {.addend = 0, .read_tag = no_data_tag(index), .write_tag = no_data_tag(index), .unused = 0};
+}
 u64 host_value(const u8* host) { return std::bit_cast<u64>(host); }
 
 }  // namespace
 
 FastTlb::FastTlb() : data_((kContexts + 1) * kContextEntries), fetch_(std::size_t{kContexts + 1} * kFetchTlbEntries) {
   contexts_[current_].in_use = true;
+  prepare(current_);
+  prepare(kShared);
   for (Context& context : contexts_) context.fetch_generation.value_ = ++newest_generation_;
 }
 
@@ -37,6 +42,7 @@ void FastTlb::select(u16 pcid) {
   current_ = next_victim_;
   next_victim_ = (next_victim_ + 1) % kContexts;
   clear(current_);
+  prepare(current_);
   contexts_[current_].pcid = pcid;
   contexts_[current_].in_use = true;
 }
@@ -50,16 +56,17 @@ FastEntry& FastTlb::note_data(DataMode mode, unsigned index, bool global) {
 }
 
 void FastTlb::fill_read(DataMode mode, LinearAddress page, const u8* host, bool global) {
-  FastEntry& entry = note_data(mode, data_tlb_index(page.value), global);
-  const u64 tag = fast_tag(page.value);
+  const unsigned index = data_tlb_index(page.value);
+  FastEntry& entry = note_data(mode, index, global);
+  const u64 tag = data_tag(page.value);
   const u64 addend = host_value(host) - (page.value & kPageMask);
-  if (entry.write_tag != tag || entry.addend != addend) entry.write_tag = kNoTag;
+  if (entry.write_tag != tag || entry.addend != addend) entry.write_tag = no_data_tag(index);
   entry.read_tag = tag;
   entry.addend = addend;
 }
 
 void FastTlb::fill_write(DataMode mode, LinearAddress page, u8* host, bool global) {
-  const u64 tag = fast_tag(page.value);
+  const u64 tag = data_tag(page.value);
   const u64 addend = host_value(host) - (page.value & kPageMask);
   note_data(mode, data_tlb_index(page.value), global) = {
       .addend = addend, .read_tag = tag, .write_tag = tag, .unused = 0};
@@ -84,7 +91,7 @@ void FastTlb::clear_data(unsigned context, unsigned index) {
     DataSet& used = contexts_[context].data[mode];
     if (!used.test(index)) continue;
     used.clear(index);
-    data_[context * kContextEntries + mode * kDataTlbEntries + index] = {};
+    data_[context * kContextEntries + mode * kDataTlbEntries + index] = no_entry(index);
   }
   data_contexts_[index] &= static_cast<ContextMask>(~(1u << context));
   if (context == kShared) shared_data_non_global_.clear(index);
@@ -98,6 +105,14 @@ void FastTlb::clear_fetch(unsigned context, unsigned index) {
   if (context == kShared) shared_fetch_non_global_.clear(index);
 }
 
+void FastTlb::prepare(unsigned context) {
+  for (unsigned mode = 0; mode < kFastModes; ++mode) {
+    for (const unsigned index : {0u, kDataTlbEntries - 1}) {
+      data_[context * kContextEntries + mode * kDataTlbEntries + index] = no_entry(index);
+    }
+  }
+}
+
 void FastTlb::clear(unsigned context) {
   for (const DataSet& used : contexts_[context].data) {
     used.for_each([&](unsigned index) { clear_data(context, index); });
@@ -108,7 +123,7 @@ void FastTlb::clear(unsigned context) {
 bool FastTlb::holds_data(unsigned context, LinearAddress page) const {
   for (unsigned mode = 0; mode < kFastModes; ++mode) {
     const FastEntry& entry = data_[context * kContextEntries + mode * kDataTlbEntries + data_tlb_index(page.value)];
-    if (entry.read_tag == fast_tag(page.value)) return true;
+    if (entry.read_tag == data_tag(page.value)) return true;
   }
   return false;
 }

@@ -30,15 +30,19 @@ inline constexpr unsigned kFastModes = 4;
 inline constexpr unsigned kDataTlbEntries = 4096;
 inline constexpr unsigned kFetchTlbEntries = 8192;
 
-/// What a fast entry compares: the linear address of the page's last byte. Never 0, so an entry of zeroes matches
-/// nothing and a new table needs no filling.
+/// What a fast entry of fetches compares: the linear address of the page's last byte. Never 0, so an entry of zeroes
+/// matches nothing and a new table needs no filling.
 constexpr u64 fast_tag(u64 linear) { return linear | kPageOffsetMask; }
 inline constexpr u64 kNoTag = 0;
+/// What one of data compares: the address of the page that an access' last byte is in. It is 0 in page 0, also of an
+/// access that runs into that from the last page; at no other index does an entry of zeroes match anything.
+constexpr u64 data_tag(u64 linear) { return linear & kPageMask; }
+constexpr u64 no_data_tag(unsigned index) { return index == 0 || index == kDataTlbEntries - 1 ? ~u64{0} : 0; }
 
 /// What a load waits for stands first: hosts take a cycle more for it anywhere else.
 struct FastEntry {
   u64 addend;     // host address = linear address + addend (modulo 2^64)
-  u64 read_tag;   // fast_tag() of the page when a load may go straight to the host
+  u64 read_tag;   // data_tag() of the page when a load may go straight to the host
   u64 write_tag;  // the same for a store
   u64 unused;     // keeps the index a shift
 };
@@ -150,6 +154,8 @@ class FastTlb {
   void clear_data(unsigned context, unsigned index);
   void clear_fetch(unsigned context, unsigned index);
   void clear(unsigned context);
+  /// No entry of the context's new tables matches anything.
+  void prepare(unsigned context);
   void renew(FetchGeneration& generation);
 
   ZeroedArray<FastEntry> data_;        // [context][mode][index]

@@ -11,11 +11,6 @@ namespace bhvm::integer {
 
 // Unconditional.
 
-BHVM_INLINE u64 direct_target(const Cpu& cpu, const auto* op, bool wide) {
-  const u64 target = cpu.page_base + static_cast<u64>(static_cast<i64>(op->disp));
-  return wide ? target : target & 0xFFFFFFFF;
-}
-
 /// Takes op's link, by the kind of jump.
 #define BHVM_JUMP_DIRECT(kind, wide)                                \
   do {                                                              \
@@ -162,11 +157,6 @@ BHVM_HANDLER(fused) {
 
 // CALL and RET. `dst` is the return address as an offset from the page's start.
 
-/// May a return to `target` be the one of the call that `data` stands behind, by its place in the page?
-BHVM_INLINE bool returns_behind(const TransferData& data, u64 target) {
-  return ((target ^ data.behind_at) & kPageOffsetMask) == 0;
-}
-
 /// A call is on its way: its return asks here first.
 BHVM_INLINE void expect_return(Cpu& cpu, TransferData& data) {
   cpu.return_top = (cpu.return_top + 1) % kReturnDepth;
@@ -179,16 +169,8 @@ BHVM_INLINE bool store_return_address(Cpu& cpu, u16 return_offset) {
   return Stack::template write<T>(cpu, -static_cast<i64>(sizeof(T)), static_cast<T>(cpu.page_base + return_offset));
 }
 /// The same for the hot instances: false when the fast TLB does not know the page.
-BHVM_INLINE bool store_return_address_fast(Cpu& cpu, FastEntry* fast, u16 return_offset) {
+BHVM_INLINE bool store_return_address_fast(Cpu& cpu, FastData fast, u16 return_offset) {
   return store_by<Through::kTlb>(cpu, fast, cpu.s.gpr[kRsp] - 8, cpu.page_base + return_offset);
-}
-
-/// Is the link of a call what its target leads to?
-BHVM_INLINE bool leads_to_link(const Cpu& cpu, TransferData& data, u64 target, const Block* link) {
-  if (BHVM_LIKELY(still_leads(cpu, target, data.to, data.to_generation))) return true;
-  if (!fetch_leads_to(cpu, target, link)) return false;
-  note_target(cpu, data, target);
-  return true;
 }
 
 template <class Stack, JumpKind kind, Through through = Through::kTlb, class Onward = ByJump, class OpType = Op>
@@ -207,10 +189,11 @@ BHVM_HANDLER(call) {
     const u64 target = direct_target(cpu, as<OpType>(op), true);
     const Block* const block = link_of(op);
     budget -= static_cast<i64>(block->count);
-    if (BHVM_UNLIKELY(budget < 0 || !leads_to_link(cpu, data_behind<OpType>(op), target, block))) {
-      BHVM_BECOME(leave_unnoted_of<OpType>);
+    const TransferData& data = data_behind<OpType>(op);
+    if (BHVM_UNLIKELY(budget < 0 || !still_leads(cpu, target, data.to, data.to_generation))) {
+      BHVM_BECOME(call_unnoted_of<OpType>);
     }
-    enter_page(cpu, target, block);
+    enter_page(cpu, fast, target, block);
     BHVM_CONTINUE(block->ops());
   } else {
     BHVM_JUMP_DIRECT(kind, Stack::kWide);
@@ -250,6 +233,14 @@ BHVM_HANDLER(call_indirect) {
   }
 }
 
+/// A return that is not noted: as `ret`, whose return address is in the fast TLB.
+BHVM_HANDLER(return_unnoted);
+BHVM_HANDLER(return_unnoted_small);
+template <class Kind>
+inline constexpr Handler return_unnoted_of = return_unnoted;
+template <>
+inline constexpr Handler return_unnoted_of<ReturnOp> = return_unnoted_small;
+
 /// `imm`: bytes that RSP moves by: the return address, and what is released behind it.
 template <class Stack, bool alone, Through through = Through::kTlb, class Onward = ByJump, class OpType = Op>
 BHVM_HANDLER(ret) {
@@ -260,19 +251,10 @@ BHVM_HANDLER(ret) {
   BHVM_ACCESS(load_by<through>(cpu, fast, linear, value), ret<Stack, alone, Through::kSlow, ByJump, OpType>);
   u64 target = value;
   if constexpr (kHot<Stack::kWide, alone, through>) {
-    TransferData& call = *cpu.returns[cpu.return_top];
-    const Block* block = call.behind;
+    const TransferData& call = *cpu.returns[cpu.return_top];
+    const Block* const block = call.behind;
     if (BHVM_UNLIKELY(!still_leads(cpu, target, call.behind_at, call.behind_generation))) {
-      if (!leads_to(cpu, target, block)) {
-        block = jump_cache_at(cpu, target);
-        if (BHVM_UNLIKELY(!leads_to(cpu, target, block)))
-          BHVM_BECOME((ret<Stack, alone, Through::kSlow, ByJump, OpType>));
-      }
-      if (returns_behind(call, target)) {
-        call.behind = block;
-        call.behind_at = target;
-        call.behind_generation = cpu.fetch_generation->note();
-      }
+      BHVM_BECOME(return_unnoted_of<OpType>);
     }
     cpu.return_top = (cpu.return_top - 1) % kReturnDepth;
     Stack::move(cpu, as<OpType>(op)->imm);

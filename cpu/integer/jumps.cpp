@@ -43,6 +43,35 @@ bool emit_narrow(BlockBuilder& block) {
   return true;
 }
 
+/// The block at `target`, where the newest call that has not returned went on before or the jump cache knows one;
+/// nullptr when they don't. It is noted if that may be the call's return.
+const Block* return_target(const Cpu& cpu, u64 target) {
+  TransferData& call = *cpu.returns[cpu.return_top];
+  const Block* block = call.behind;
+  if (!leads_to(cpu, target, block)) {
+    block = jump_cache_at(cpu, target);
+    if (!leads_to(cpu, target, block)) return nullptr;
+  }
+  const bool place_in_page = ((target ^ call.behind_at) & kPageOffsetMask) == 0;
+  if (place_in_page) {
+    call.behind = block;
+    call.behind_at = target;
+    call.behind_generation = cpu.fetch_generation->note();
+  }
+  return block;
+}
+
+template <class OpType>
+BHVM_HANDLER(return_to_other) {
+  u64 target;
+  const bool known = load_by<Through::kTlb>(cpu, fast, cpu.s.gpr[kRsp], target);
+  const Block* const block = known ? return_target(cpu, target) : nullptr;
+  if (block == nullptr) BHVM_BECOME((ret<Stack64, false, Through::kSlow, ByJump, OpType>));
+  cpu.return_top = (cpu.return_top - 1) % kReturnDepth;
+  Stack64::move(cpu, as<OpType>(op)->imm);
+  BHVM_ENTER_CACHED(target, block);
+}
+
 // Unconditional.
 
 constexpr DirectForms kJump = {jump<JumpKind::kInPage, true>,
@@ -284,6 +313,9 @@ void add_all(TranslatorTable& table, std::index_sequence<i...>) {
 }
 
 }  // namespace
+
+BHVM_HANDLER(return_unnoted) { BHVM_BECOME(return_to_other<Op>); }
+BHVM_HANDLER(return_unnoted_small) { BHVM_BECOME(return_to_other<ReturnOp>); }
 
 void register_jumps(TranslatorTable& table) {
   add_all(table, std::make_index_sequence<kConditions>());

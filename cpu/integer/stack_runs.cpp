@@ -6,17 +6,16 @@
 #include "cpu/joined_ops.h"
 
 namespace bhvm::integer {
-namespace {
-
-bool pushes(const Op& op) { return op.handler == plain<Push64> && op.src != gpr(kRsp); }
-bool pops(const Op& op) { return op.handler == plain<Pop64> && op.dst != gpr(kRsp); }
-
-}  // namespace
-
 std::size_t stack_run(std::span<const Op> ops) {
-  const auto end = std::ranges::find_if_not(ops.first(std::min<std::size_t>(ops.size(), kLongestStackRun)),
-                                            !ops.empty() && pushes(ops[0]) ? pushes : pops);
-  return static_cast<std::size_t>(end - ops.begin());
+  const bool push = ops[0].handler == static_cast<Handler>(plain<Push64>);
+  if (!push && ops[0].handler != static_cast<Handler>(plain<Pop64>)) return 0;
+  const std::size_t most = std::min(ops.size(), kLongestStackRun);
+  std::size_t length = 0;
+  while (length < most && ops[length].handler == ops[0].handler &&
+         (push ? ops[length].src : ops[length].dst) != gpr(kRsp)) {
+    length += 1;
+  }
+  return length;
 }
 
 }  // namespace bhvm::integer

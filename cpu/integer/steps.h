@@ -23,7 +23,7 @@ template <class T>
 struct MovRegReg {
   using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     write_gpr<T>(cpu, op->dst, operand<T>(cpu, op->src));
     return true;
   }
@@ -34,7 +34,7 @@ struct MovRegImm {
   using Small = RegisterOp;
   static constexpr unsigned kImmediate = sizeof(T);
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     write_gpr<T>(cpu, op->dst, static_cast<T>(op->imm));
     return true;
   }
@@ -44,7 +44,7 @@ template <class T, bool simple>
 struct MovRegMem {
   using Small = LoadOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     T value;
     if (!load_by<through>(cpu, fast, place_of<simple>(cpu, op), value)) return false;
     write_gpr<T>(cpu, op->dst, value);
@@ -56,7 +56,7 @@ template <class T, bool simple>
 struct MovMemReg {
   using Small = StoreOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     return store_by<through>(cpu, fast, place_of<simple>(cpu, op), operand<T>(cpu, op->src));
   }
 };
@@ -66,7 +66,7 @@ struct MovMemImm {
   using Small = StoreNumberOp;
   static constexpr unsigned kImmediate = sizeof(T);
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     return store_by<through>(cpu, fast, address_of(cpu, op), static_cast<T>(op->imm));
   }
 };
@@ -76,7 +76,7 @@ template <class To, class From>
 struct WidenReg {
   using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     write_gpr<To>(cpu, op->dst, static_cast<To>(operand<From>(cpu, op->src)));
     return true;
   }
@@ -86,7 +86,7 @@ template <class To, class From>
 struct WidenMem {
   using Small = LoadOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     From value;
     if (!load_by<through>(cpu, fast, address_of(cpu, op), value)) return false;
     write_gpr<To>(cpu, op->dst, static_cast<To>(value));
@@ -98,7 +98,7 @@ template <class T>
 struct Lea {
   using Small = LoadOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     write_gpr<T>(cpu, op->dst, static_cast<T>(address_of(cpu, op)));
     return true;
   }
@@ -108,7 +108,7 @@ struct Lea {
 struct LeaBase {
   using Small = LoadOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     operand<u64>(cpu, op->dst) = address_of_base(cpu, op);
     return true;
   }
@@ -118,7 +118,7 @@ struct LeaBase {
 struct Push64 {
   using Small = RegisterOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const u64 top = cpu.s.gpr[kRsp] - sizeof(u64);
     if (!store_by<through>(cpu, fast, top, operand<u64>(cpu, op->src))) return false;
     cpu.s.gpr[kRsp] = top;
@@ -130,7 +130,7 @@ struct Push64 {
 struct Pop64 {
   using Small = RegisterOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     u64 value;
     const u64 top = cpu.s.gpr[kRsp];
     if (!load_by<through>(cpu, fast, top, value)) return false;
@@ -148,11 +148,11 @@ struct PushRun {
   static constexpr unsigned kOps = n;
   using Single = Push64;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, FastData fast, const auto* op) {
     const u64 top = cpu.s.gpr[kRsp];
     const u64 bottom = top - n * sizeof(u64);
-    const FastEntry& entry = fast[data_tlb_index(bottom)];
-    if (BHVM_UNLIKELY(fast_tag(top - 1) != entry.write_tag)) return false;
+    const FastEntry& entry = fast_entry(fast, bottom);
+    if (BHVM_UNLIKELY(!in_page_of(fast, entry.write_tag, bottom, n * sizeof(u64)))) return false;
     const u64 host = bottom + entry.addend;
     for (unsigned i = 0; i < n; ++i) {
       const u64 value = operand<u64>(cpu, nth_in_row(op, i)->src);
@@ -170,11 +170,11 @@ struct PopRun {
   static constexpr unsigned kOps = n;
   using Single = Pop64;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, FastData fast, const auto* op) {
     const u64 bottom = cpu.s.gpr[kRsp];
     const u64 top = bottom + n * sizeof(u64);
-    const FastEntry& entry = fast[data_tlb_index(bottom)];
-    if (BHVM_UNLIKELY(fast_tag(top - 1) != entry.read_tag)) return false;
+    const FastEntry& entry = fast_entry(fast, bottom);
+    if (BHVM_UNLIKELY(!in_page_of(fast, entry.read_tag, bottom, n * sizeof(u64)))) return false;
     const u64 host = bottom + entry.addend;
     for (unsigned i = 0; i < n; ++i) {
       std::memcpy(&operand<u64>(cpu, nth_in_row(op, i)->dst), reinterpret_cast<const void*>(host + i * sizeof(u64)),
@@ -189,7 +189,7 @@ template <class Alu, class T, bool with_flags>
 struct AluRegReg {
   using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const u16 dst = op->dst;
     const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, dst), operand<T>(cpu, op->src), cpu.flags);
     if constexpr (Alu::kWrites) write_gpr<T>(cpu, dst, r);
@@ -202,7 +202,7 @@ struct AluRegImm {
   using Small = RegisterOp;
   static constexpr unsigned kImmediate = sizeof(T);
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const u16 dst = op->dst;
     const T r = Alu::template apply<T, with_flags>(operand<T>(cpu, dst), static_cast<T>(op->imm), cpu.flags);
     if constexpr (Alu::kWrites) write_gpr<T>(cpu, dst, r);
@@ -214,7 +214,7 @@ template <class Alu, class T, bool with_flags>
 struct AluRegMem {
   using Small = LoadOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const u16 dst = op->dst;
     T b;
     if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
@@ -230,7 +230,7 @@ struct AluMem {
   using Small = std::conditional_t<immediate, StoreNumberOp, StoreOp>;
   static constexpr unsigned kImmediate = sizeof(T);
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const u64 linear = address_of(cpu, op);
     T b;
     if constexpr (immediate) {
@@ -256,7 +256,7 @@ template <class Alu, class T, bool with_flags>
 struct OneReg {
   using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const u16 dst = op->dst;
     write_gpr<T>(cpu, dst, Alu::template apply<T, with_flags>(operand<T>(cpu, dst), cpu.flags));
     return true;
@@ -268,7 +268,7 @@ template <class Shift, class T, bool with_flags>
 struct ShiftRegImm {
   using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const u16 dst = op->dst;
     const auto count = static_cast<unsigned>(op->imm);
     write_gpr<T>(cpu, dst, Shift::template apply<T, with_flags>(operand<T>(cpu, dst), count, cpu.flags));
@@ -281,7 +281,7 @@ template <class Shift, class T, bool with_flags>
 struct ShiftRegCl {
   using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const u16 dst = op->dst;
     const unsigned count = static_cast<unsigned>(operand<u8>(cpu, op->src) & kCountMask<T>);
     const T a = operand<T>(cpu, dst);
@@ -294,7 +294,7 @@ template <class T, bool with_flags>
 struct ImulRegReg {
   using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const u16 dst = op->dst;
     write_gpr<T>(cpu, dst, imul_truncated<T, with_flags>(operand<T>(cpu, dst), operand<T>(cpu, op->src), cpu.flags));
     return true;
@@ -305,7 +305,7 @@ template <class T, bool with_flags>
 struct ImulRegMem {
   using Small = LoadOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const u16 dst = op->dst;
     T b;
     if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
@@ -320,7 +320,7 @@ struct ImulRegImm {
   using Small = RegisterOp;
   static constexpr unsigned kImmediate = sizeof(T);
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const u16 dst = op->dst;
     write_gpr<T>(cpu, dst, imul_truncated<T, with_flags>(operand<T>(cpu, op->src), static_cast<T>(op->imm), cpu.flags));
     return true;
@@ -331,7 +331,7 @@ template <Condition condition>
 struct SetReg {
   using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     operand<u8>(cpu, op->dst) = holds<condition>(cpu.flags) ? 1 : 0;
     return true;
   }
@@ -342,7 +342,7 @@ template <Condition condition, class T>
 struct MovRegRegIf {
   using Small = RegisterOp;
   template <Through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     const T a = operand<T>(cpu, op->dst);
     const T b = operand<T>(cpu, op->src);
     if (planted(PlantedFault::kCmovUpperHalf) && sizeof(T) == 4 && !holds<condition>(cpu.flags)) return true;
@@ -356,7 +356,7 @@ template <Condition condition, class T>
 struct MovRegMemIf {
   using Small = LoadOp;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     T b;
     if (!load_by<through>(cpu, fast, address_of(cpu, op), b)) return false;
     const T a = operand<T>(cpu, op->dst);

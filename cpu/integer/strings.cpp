@@ -82,11 +82,11 @@ u64 elements_in_page(u64 linear) {
 
 u8* fast_write(Cpu& cpu, u64 linear) {
   const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
-  return fast_tag(linear) == entry.write_tag ? reinterpret_cast<u8*>(linear + entry.addend) : nullptr;
+  return data_tag(linear) == entry.write_tag ? reinterpret_cast<u8*>(linear + entry.addend) : nullptr;
 }
 const u8* fast_read(Cpu& cpu, u64 linear) {
   const FastEntry& entry = cpu.fast[data_tlb_index(linear)];
-  return fast_tag(linear) == entry.read_tag ? reinterpret_cast<const u8*>(linear + entry.addend) : nullptr;
+  return data_tag(linear) == entry.read_tag ? reinterpret_cast<const u8*>(linear + entry.addend) : nullptr;
 }
 
 /// How many of `count` elements can go at once: up, without wrapping an address of the walk's size.

@@ -58,7 +58,7 @@ template <class F, class O, From from, Into into, bool checked>
 struct ComputeFloat {
   using Small = SmallLoad<from, O::kImmediate>;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     typename O::Source source;
     if (!read_operand<from, through>(cpu, fast, op, source)) return false;
     UnitFor<checked> unit(cpu);

@@ -132,7 +132,7 @@ BHVM_INLINE bool place_operand(Cpu& cpu, const auto* op, u64& linear) {
 }
 
 template <From from, Through through, class T>
-BHVM_INLINE bool read_operand(Cpu& cpu, FastEntry* fast, const auto* op, T& source) {
+BHVM_INLINE bool read_operand(Cpu& cpu, FastData fast, const auto* op, T& source) {
   if constexpr (from == From::kRegister) {
     source = operand<T>(cpu, op->src);
     return true;
@@ -153,7 +153,7 @@ template <auto f, From from, Into into>
 struct Compute {
   using Small = SmallLoad<from, Signature<decltype(f)>::kImmediate>;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, [[maybe_unused]] FastData fast, const auto* op) {
     using Of = Signature<decltype(f)>;
     typename Of::Source source;
     if (!read_operand<from, through>(cpu, fast, op, source)) return false;
@@ -168,7 +168,7 @@ struct ComputeStore {
   using Small = std::conditional_t<Signature<decltype(f)>::kImmediate, Op,
                                    std::conditional_t<into == From::kSimple, SimpleStoreOp, WideStoreOp>>;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, FastData fast, const auto* op) {
     using Of = Signature<decltype(f)>;
     u64 linear;
     return place_operand<into, through>(cpu, op, linear) &&
@@ -182,7 +182,7 @@ template <class Step>
 struct WithMmx {
   using Small = Step::Small;
   template <Through through>
-  BHVM_INLINE static bool run(Cpu& cpu, FastEntry* fast, const auto* op) {
+  BHVM_INLINE static bool run(Cpu& cpu, FastData fast, const auto* op) {
     if (BHVM_UNLIKELY(cpu.s.x87.exception_pending())) {
       return through == Through::kSlow && cpu.raise(vector::kX87);
     }

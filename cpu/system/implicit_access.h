@@ -21,7 +21,7 @@ BHVM_INLINE const FastEntry& implicit_entry(Cpu& cpu, u64 linear) {
 template <class T>
 BHVM_INLINE bool read_implicit(Cpu& cpu, u64 linear, T& value) {
   const FastEntry& entry = implicit_entry(cpu, linear);
-  if (BHVM_LIKELY(fast_tag(linear + (sizeof(T) - 1)) == entry.read_tag && fast_tag(linear) == entry.read_tag)) {
+  if (BHVM_LIKELY(data_tag(linear + (sizeof(T) - 1)) == entry.read_tag && data_tag(linear) == entry.read_tag)) {
     std::memcpy(&value, reinterpret_cast<const void*>(linear + entry.addend), sizeof(T));
     return true;
   }

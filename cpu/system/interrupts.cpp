@@ -93,7 +93,7 @@ bool push_frame(Cpu& cpu, u64 rsp, std::span<const u64> frame, bool inner, u32 e
   if (!cpu.is_canonical(low) || !cpu.is_canonical(rsp - 1)) return cpu.raise(vector::kStackFault, ext);
   const Privilege privilege = inner ? Privilege::kSupervisor : Privilege::kCurrent;
   const FastEntry& entry = inner ? implicit_entry(cpu, low) : cpu.fast[data_tlb_index(low)];
-  if (BHVM_LIKELY(fast_tag(low) == entry.write_tag && fast_tag(rsp - 1) == entry.write_tag)) {
+  if (BHVM_LIKELY(data_tag(low) == entry.write_tag && data_tag(rsp - 1) == entry.write_tag)) {
     std::memcpy(reinterpret_cast<void*>(low + entry.addend), frame.data(), size);
     return true;
   }

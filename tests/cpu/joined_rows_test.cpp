@@ -153,10 +153,10 @@ class Runner {
     const Op* op = block.ops();
     i64 budget = kBudget;
 #if BHVM_DISPATCH_BY_TAIL_CALL
-    op->handler(cpu, op, budget, cpu.fast);
+    op->handler(cpu.fast, budget, cpu, op);
 #else
-    FastEntry* fast = cpu.fast;
-    while (op != nullptr) op = op->handler(cpu, op, budget, fast);
+    FastData fast = cpu.fast;
+    while (op != nullptr) op = op->handler(fast, budget, cpu, op);
 #endif
     cpu.s.rflags = cpu.rflags();
   }

@@ -35,10 +35,10 @@ TEST(Mmu, WithoutPagingAddressesAreThemselves) {
   ASSERT_TRUE(machine.mmu.translate_data({0x5678}, Access::kRead, false, false).ok);
   u8* host = machine.mmu.fill_write({0x5678}, DataMode::kSupervisor, {0x5000});
   ASSERT_NE(host, nullptr);
-  EXPECT_EQ(machine.mmu.fast(DataMode::kSupervisor)[5].write_tag, fast_tag(0x5000));
+  EXPECT_EQ(machine.mmu.fast(DataMode::kSupervisor)[5].write_tag, data_tag(0x5000));
   machine.mmu.flush_all();
   EXPECT_EQ(machine.mmu.fetch_hit(0xfffffff0, false), ~u64{0});
-  EXPECT_EQ(machine.mmu.fast(DataMode::kSupervisor)[5].write_tag, kNoTag);
+  EXPECT_EQ(machine.mmu.fast(DataMode::kSupervisor)[5].write_tag, no_data_tag(5));
 }
 
 TEST(Mmu, AHitNeedsNoWalkAndMayBeStale) {
@@ -110,10 +110,10 @@ TEST(Mmu, AChangeOfRightsDropsHostPointersNotTranslations) {
   const FastEntry& fast = machine.mmu.fast(DataMode::kSupervisor)[data_tlb_index(kLinear)];
   controls.cr3 ^= 0x100000;
   machine.mmu.set_controls(controls);
-  EXPECT_EQ(fast.write_tag, fast_tag(kLinear));
+  EXPECT_EQ(fast.write_tag, data_tag(kLinear));
   controls.wp = true;
   machine.mmu.set_controls(controls);
-  EXPECT_EQ(fast.write_tag, kNoTag);
+  EXPECT_EQ(fast.write_tag, no_data_tag(data_tlb_index(kLinear)));
   EXPECT_TRUE(machine.data(kLinear, Access::kRead).ok);
   EXPECT_EQ(machine.mmu.walks(), 1u);
 }
@@ -144,10 +144,11 @@ TEST(Mmu, FillRefusesWhatIsNoPlainRam) {
   EXPECT_NE(machine.mmu.fill_read({kLinear}, DataMode::kUser, {kPhysical}), nullptr);
   EXPECT_EQ(machine.mmu.fill_write({kLinear}, DataMode::kUser, {kPhysical}), nullptr);
   const FastEntry& fast = machine.mmu.fast(DataMode::kUser)[data_tlb_index(kLinear)];
-  EXPECT_EQ(fast.read_tag, fast_tag(kLinear));
-  EXPECT_EQ(fast.write_tag, kNoTag);
+  EXPECT_EQ(fast.read_tag, data_tag(kLinear));
+  EXPECT_EQ(fast.write_tag, no_data_tag(data_tlb_index(kLinear)));
   EXPECT_NE(machine.mmu.fill_read({kLinear}, DataMode::kChecked, {kPhysical}), nullptr);
-  EXPECT_EQ(machine.mmu.fast(DataMode::kChecked)[data_tlb_index(kLinear)].read_tag, kNoTag);
+  EXPECT_EQ(machine.mmu.fast(DataMode::kChecked)[data_tlb_index(kLinear)].read_tag,
+            no_data_tag(data_tlb_index(kLinear)));
 }
 
 TEST(Mmu, MarkingCodeTakesTheStorePointerAway) {
@@ -156,7 +157,7 @@ TEST(Mmu, MarkingCodeTakesTheStorePointerAway) {
   ASSERT_TRUE(machine.data(kLinear, Access::kWrite).ok);
   ASSERT_NE(machine.mmu.fill_write({kLinear}, DataMode::kUser, {kPhysical}), nullptr);
   machine.memory.mark_code({kPhysical + 0x100}, 16);
-  EXPECT_EQ(machine.mmu.fast(DataMode::kUser)[data_tlb_index(kLinear)].write_tag, kNoTag);
+  EXPECT_EQ(machine.mmu.fast(DataMode::kUser)[data_tlb_index(kLinear)].write_tag, no_data_tag(data_tlb_index(kLinear)));
 }
 
 /// A load or store as the interpreter makes it: the fast entry, else translate, fill, else the memory itself.
@@ -166,7 +167,7 @@ struct Accessor {
 
   u64 load(u64 linear) {
     const FastEntry& fast = machine.mmu.fast(mode)[data_tlb_index(linear)];
-    if (fast.read_tag == fast_tag(linear)) return host_value(linear + fast.addend);
+    if (fast.read_tag == data_tag(linear)) return host_value(linear + fast.addend);
     const Translation got = machine.data(linear, Access::kRead, mode == DataMode::kUser);
     if (!got.ok) return got.error_code;
     const u8* host = machine.mmu.fill_read({linear}, mode, got.page);
@@ -174,7 +175,7 @@ struct Accessor {
   }
   u64 store(u64 linear, u64 value) {
     const FastEntry& fast = machine.mmu.fast(mode)[data_tlb_index(linear)];
-    if (fast.write_tag == fast_tag(linear)) {
+    if (fast.write_tag == data_tag(linear)) {
       std::memcpy(reinterpret_cast<u8*>(linear + fast.addend), &value, sizeof(value));
       return 0;
     }

@@ -68,7 +68,7 @@ TEST(Tlb, OfTwoTranslationsTheGlobalOneCounts) {
   tlb.enter_data({0x1000}, {0x6000}, kRights | tlb_flag::kGlobal);
   tlb.set_pcid(1);
   EXPECT_EQ(tlb.find_data(0x1000)->page().value, 0x6000u);
-  EXPECT_EQ(tlb.fast(DataMode::kUser)[1].read_tag, kNoTag);
+  EXPECT_EQ(tlb.fast(DataMode::kUser)[1].read_tag, no_data_tag(1));
   tlb.flush_page({0x1000});  // both
   EXPECT_FALSE(has_data(tlb, 0x1000));
 }
@@ -140,32 +140,57 @@ TEST(FetchGeneration, BelongsToOneTable) {
   EXPECT_TRUE(seen.contains(tlb.fetch_generation(true).note()));
 }
 
+TEST(Tlb, NobodyFindsPageZeroWhereNothingIs) {
+  alignas(kPageSize) static u8 host[kPageSize];
+  Tlb tlb;
+  const auto expect_nothing = [&](u16 pcid) {
+    for (unsigned mode = 0; mode < kFastModes; ++mode) {
+      for (const u64 linear : {u64{0}, ~u64{0}}) {  // an access to the last page may run into page 0
+        const FastEntry& entry = tlb.fast(static_cast<DataMode>(mode))[data_tlb_index(linear)];
+        EXPECT_NE(entry.read_tag, data_tag(0)) << pcid << " " << mode << " " << linear;
+        EXPECT_NE(entry.write_tag, data_tag(0)) << pcid << " " << mode << " " << linear;
+      }
+    }
+  };
+  for (u16 pcid = 0; pcid < 20; ++pcid) {
+    tlb.set_pcid(pcid);
+    expect_nothing(pcid);
+    for (const u64 linear : {u64{0}, ~u64{0} & kPageMask}) {
+      tlb.enter_data({linear}, {0x5000}, kRights);
+      tlb.fill_fast_write(DataMode::kUser, {linear}, host);
+      EXPECT_EQ(tlb.fast(DataMode::kUser)[data_tlb_index(linear)].write_tag, data_tag(linear));
+      tlb.flush_page({linear});
+      expect_nothing(pcid);
+    }
+  }
+}
+
 TEST(Tlb, FastEntriesLeadToTheHost) {
   Tlb tlb;
   alignas(kPageSize) static u8 host[2 * kPageSize];
   FastEntry* fast = tlb.fast(DataMode::kUser);
   const unsigned index = data_tlb_index(0x7000);
-  EXPECT_EQ(fast[index].read_tag, kNoTag);
+  EXPECT_EQ(fast[index].read_tag, no_data_tag(index));
   tlb.enter_data({0x7000}, {0x5000}, kRights);
   tlb.fill_fast_read(DataMode::kUser, {0x7000}, host);
-  EXPECT_EQ(fast[index].read_tag, fast_tag(0x7000u));
-  EXPECT_EQ(fast[index].write_tag, kNoTag);
+  EXPECT_EQ(fast[index].read_tag, data_tag(0x7000u));
+  EXPECT_EQ(fast[index].write_tag, no_data_tag(index));
   EXPECT_EQ(reinterpret_cast<u8*>(0x7123 + fast[index].addend), host + 0x123);
   tlb.fill_fast_write(DataMode::kUser, {0x7000}, host + kPageSize);  // copied in between
-  EXPECT_EQ(fast[index].read_tag, fast_tag(0x7000u));
-  EXPECT_EQ(fast[index].write_tag, fast_tag(0x7000u));
+  EXPECT_EQ(fast[index].read_tag, data_tag(0x7000u));
+  EXPECT_EQ(fast[index].write_tag, data_tag(0x7000u));
   EXPECT_EQ(reinterpret_cast<u8*>(0x7000 + fast[index].addend), host + kPageSize);
   tlb.fill_fast_read(DataMode::kUser, {0x7000}, host + kPageSize);
-  EXPECT_EQ(fast[index].write_tag, fast_tag(0x7000u));  // the same place: stores may stay
+  EXPECT_EQ(fast[index].write_tag, data_tag(0x7000u));  // the same place: stores may stay
   tlb.fill_fast_read(DataMode::kUser, {0x7000}, host);
-  EXPECT_EQ(fast[index].write_tag, kNoTag);
+  EXPECT_EQ(fast[index].write_tag, no_data_tag(index));
 
   tlb.fill_fast_read(DataMode::kSupervisor, {0x7000}, host);
   tlb.drop_fast({0x6000});
-  EXPECT_EQ(fast[index].read_tag, fast_tag(0x7000u));
+  EXPECT_EQ(fast[index].read_tag, data_tag(0x7000u));
   tlb.drop_fast({0x5000});
-  EXPECT_EQ(fast[index].read_tag, kNoTag);
-  EXPECT_EQ(tlb.fast(DataMode::kSupervisor)[index].read_tag, kNoTag);
+  EXPECT_EQ(fast[index].read_tag, no_data_tag(index));
+  EXPECT_EQ(tlb.fast(DataMode::kSupervisor)[index].read_tag, no_data_tag(index));
   EXPECT_TRUE(has_data(tlb, 0x7000));
 }
 
@@ -190,8 +215,8 @@ TEST(Tlb, RemovingATranslationRemovesItsFastEntries) {
     }
     remove(tlb);
     for (const DataMode mode : {DataMode::kUser, DataMode::kSupervisor, DataMode::kSupervisorOverUser}) {
-      EXPECT_EQ(tlb.fast(mode)[7].read_tag, kNoTag);
-      EXPECT_EQ(tlb.fast(mode)[7].write_tag, kNoTag);
+      EXPECT_EQ(tlb.fast(mode)[7].read_tag, no_data_tag(7));
+      EXPECT_EQ(tlb.fast(mode)[7].write_tag, no_data_tag(7));
     }
   }
 }
@@ -333,7 +358,7 @@ TEST(Tlb, FastEntriesStandOnlyOverTheirTranslations) {
         const u64 at = base + page * kPageSize;
         for (const DataMode each : {DataMode::kUser, DataMode::kSupervisor, DataMode::kSupervisorOverUser}) {
           const FastEntry& fast = tlb.fast(each)[data_tlb_index(at)];
-          if (fast.read_tag != fast_tag(at)) continue;
+          if (fast.read_tag != data_tag(at)) continue;
           ++seen;
           ASSERT_NE(tlb.find_data(at), nullptr) << round;
           ASSERT_EQ(reinterpret_cast<u8*>(at + fast.addend), host.data() + tlb.find_data(at)->page().value) << round;
